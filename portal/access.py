@@ -31,8 +31,8 @@ def my_plan(actor: Actor, plan_id: int) -> Plan:
 
 
 def my_installment(actor: Actor, installment_id: int) -> Installment:
-    """The installment with its plan, for the plan's merchant or customer. Raises NotFound."""
-    query = select(Installment).options(joinedload(Installment.plan))
+    """The installment with its plan and merchant, for the plan's merchant or customer. Raises NotFound."""
+    query = select(Installment).options(joinedload(Installment.plan).joinedload(Plan.merchant))
     return _mine(query.where(Installment.id == installment_id, _party(actor, Installment)), installment_id)
 
 
@@ -68,6 +68,20 @@ def owed_plan(actor: Actor, plan_id: int, *, about: str = "") -> Plan:
 def owed_installment(actor: Actor, installment_id: int, *, about: str = "") -> Installment:
     """The installment with its plan, for its customer. Raises NotFound; Forbidden (about `about`) for its business."""
     return _owed(actor, my_installment(actor, installment_id), about=about)
+
+
+def owed_currency(actor: Actor, table: type[Plan] | type[Installment], row_id: int, *, about: str = "") -> str:
+    """The currency of a plan or an installment that the actor may pay, without the rest of it.
+
+    Raises NotFound; Forbidden (about `about`) for its business.
+    """
+    query = select(table.customer_id, table.currency).where(table.id == row_id, _party(actor, table))
+    row = db.session.execute(query).one_or_none() if 0 < row_id <= MAX_ID else None
+    if row is None:
+        raise NotFound()
+    if not actor.owes(row.customer_id):
+        raise Forbidden(about)
+    return str(row.currency)
 
 
 def my_import(actor: Actor, import_id: int) -> Import:

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, TextClaus
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState
 
-from portal.write_queue import Queue, can_write, computed_columns, place_of, state_of
+from portal.write_queue import Queue, can_write, computed_columns, place_of, reaches_others, state_of
 
 PING_AFTER: Final = 5.0
 """Seconds in the pool after which a connection is asked for a sign of life before it is used again."""
@@ -132,7 +132,8 @@ class Session(FlaskSession):
     def write_queue(self, returning: str = "") -> Any:
         """Write the queue and the changed rows in one statement. Returns the value of the query `returning`, if any.
 
-        New and deleted rows, and changes of many rows, are written by the ORM before.
+        New and deleted rows, and changes of many rows, are written by the ORM before. Rows whose change reaches other
+        tables by a foreign key follow in a statement of their own.
         """
         self.dispatch.before_flush(self, None, None)
         rows = list(self.dirty)  # keeps them alive
@@ -140,7 +141,10 @@ class Session(FlaskSession):
         if self.new or self.deleted or not can_write(changed):
             super().flush()
             changed = []
-        value = self.queue.write(self.connection(), changed, returning)
+        reaching = [state for state in changed if reaches_others(state)]
+        value = self.queue.write(self.connection(), [state for state in changed if state not in reaching], returning)
+        if reaching:
+            self.queue.write(self.connection(), reaching)
         for state in changed:
             state._commit_all(state.dict, self.identity_map)
             if computed := computed_columns(state):

@@ -5,16 +5,19 @@ have changed since, before its next statement and before the commit. Each part i
 runs on the same snapshot; constraints, guards and triggers that follow a row run at the statement's end.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection, Dialect, inspect
+from sqlalchemy import Column, Connection, Dialect, MetaData, Table, inspect
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.exc import StaleDataError
 
-MAX_CHANGED: Final = 8
+MAX_ROWS: Final = 1_000
+"""New rows of a table in one statement, which may have 65,535 values."""
+MAX_CHANGED: Final = 200
 """Changed rows that go with the queue. More are written by the ORM, table by table, before it."""
 
 
@@ -49,20 +52,20 @@ class Queue:
         ctes: list[str] = []
         values: list[Any] = []
         counts: list[str] = []
-        for state in changed:
-            update, arguments = _update(state, connection.dialect)
-            if update:
-                name = f"changed{len(counts)}"
-                ctes.append(f"{name} AS ({update} RETURNING 1)")
-                counts.append(f"(SELECT count(*) FROM {name})")  # noqa: S608 a name of this file
-                values += arguments
-        for place, ((table, columns, conflict), rows) in enumerate(self.rows.items()):
-            marks = "(" + ", ".join(["%s"] * len(columns)) + ")"
-            target = f"{table} ({', '.join(columns)})"
-            insert = f"INSERT INTO {target} VALUES {', '.join([marks] * len(rows))} {conflict}"  # noqa: S608 names
+        expected = 0
+        for (table, columns), changes in _changes(changed, connection.dialect).items():
+            name = f"changed{len(counts)}"
+            ctes.append(f"{name} AS ({_update(table, columns, len(changes), connection.dialect)} RETURNING 1)")
+            counts.append(f"(SELECT count(*) FROM {name})")  # noqa: S608 a name of this file
+            values += [value for row in changes for value in row]
+            expected += len(changes)
+        for place, (target, rows) in enumerate(self.rows.items()):
+            while len(rows) > MAX_ROWS:
+                connection.exec_driver_sql(*_insert(target, rows[:MAX_ROWS]))
+                del rows[:MAX_ROWS]
+            insert, row_values = _insert(target, rows)
             ctes.append(f"new{place} AS ({insert})")
-            for row in rows:
-                values += row
+            values += row_values
         for place, (part, part_values) in enumerate(self.parts):
             ctes.append(part.replace("#", str(place)))
             values += part_values
@@ -72,30 +75,54 @@ class Queue:
             return None
         query = f"SELECT {' + '.join(counts) or '0'}, {returning.replace('#', last) or 'NULL'}"
         count, value = connection.exec_driver_sql(f"WITH {', '.join(ctes)} {query}", tuple(values)).one()
-        if count != len(counts):
-            raise StaleDataError(f"{len(counts)} rows were to be changed, {count} were")
+        if count != expected:
+            raise StaleDataError(f"{expected} rows were to be changed, {count} were")
         return value
 
 
-def _update(state: InstanceState[Any], dialect: Dialect) -> tuple[str, list[Any]]:
-    """The UPDATE of a loaded row's changed columns, with its values; "" if nothing differs."""
-    mapper, table = state.mapper, state.mapper.local_table
-    columns, values = [], []
-    for key in state.committed_state:
-        prop = mapper.column_attrs.get(key)
-        if prop is None or not state.attrs[key].history.has_changes():
+def _insert(target: tuple[str, tuple[str, ...], str], rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...]]:
+    """The INSERT of these rows, with its values."""
+    table, columns, conflict = target
+    marks = ", ".join(["(" + ", ".join(["%s"] * len(columns)) + ")"] * len(rows))
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks} {conflict}"  # noqa: S608 names
+    return statement, tuple(value for row in rows for value in row)
+
+
+def _changes(
+    states: Sequence[InstanceState[Any]], dialect: Dialect
+) -> dict[tuple[Table, tuple[Column[Any], ...]], list[list[Any]]]:
+    """The changed columns of loaded rows: by table and columns, the new values and the primary key of each row."""
+    changes: dict[tuple[Table, tuple[Column[Any], ...]], list[list[Any]]] = {}
+    for state in states:
+        attributes = state.mapper.column_attrs
+        keys = [key for key in state.committed_state if key in attributes and state.attrs[key].history.has_changes()]
+        if not keys:
             continue
-        column = prop.columns[0]
-        columns.append(f"{column.name} = %s")
-        values.append(_bound(column.type, state.dict[key], dialect))
-    if not columns:
-        return "", []
-    conditions = []
-    for key_column, value in zip(mapper.primary_key, state.identity or (), strict=True):
-        conditions.append(f"{key_column.name} = %s")
-        values.append(_bound(key_column.type, value, dialect))
-    name = table.name  # type: ignore[attr-defined]  # a mapped table
-    return f"UPDATE {name} SET {', '.join(columns)} WHERE {' AND '.join(conditions)}", values  # noqa: S608 names
+        columns = tuple(cast(Column[Any], attributes[key].columns[0]) for key in keys)
+        table = cast(Table, state.mapper.local_table)
+        row = [_bound(column, state.dict[key], dialect) for column, key in zip(columns, keys, strict=True)]
+        row += [_bound(*pair, dialect) for pair in zip(table.primary_key, state.identity or (), strict=True)]
+        changes.setdefault((table, columns), []).append(row)
+    return changes
+
+
+def _update(table: Table, columns: tuple[Column[Any], ...], count: int, dialect: Dialect) -> str:
+    """The UPDATE of these columns of `count` rows."""
+    key = tuple(table.primary_key)
+    if count == 1:
+        return f"UPDATE {table.name} SET {_marks(columns, ', ')} WHERE {_marks(key, ' AND ')}"  # noqa: S608 names
+    names = [f"c{place}" for place in range(len(columns) + len(key))]
+    marks = ", ".join(f"%s::{column.type.compile(dialect)}" for column in (*columns, *key))
+    changes = ", ".join(f"{column.name} = v.{name}" for column, name in zip(columns, names, strict=False))
+    same = zip(key, names[len(columns) :], strict=True)
+    conditions = " AND ".join(f"{table.name}.{column.name} = v.{name}" for column, name in same)
+    rows = ", ".join([f"({marks})"] * count)
+    source = f"(VALUES {rows}) AS v ({', '.join(names)})"
+    return f"UPDATE {table.name} SET {changes} FROM {source} WHERE {conditions}"  # noqa: S608 names
+
+
+def _marks(columns: tuple[Column[Any], ...], between: str) -> str:
+    return between.join(f"{column.name} = %s" for column in columns)
 
 
 def can_write(states: Sequence[InstanceState[Any]]) -> bool:
@@ -107,6 +134,22 @@ def can_write(states: Sequence[InstanceState[Any]]) -> bool:
         if any(key not in columns and state.attrs[key].history.has_changes() for key in state.committed_state):
             return False
     return True
+
+
+def reaches_others(state: InstanceState[Any]) -> bool:
+    """Whether a changed column is copied to other tables, by a foreign key with ON UPDATE CASCADE.
+
+    In one statement with changes of those tables, the foreign key would be checked before all copies are written.
+    """
+    copied = _copied_columns(state.mapper.local_table.metadata)  # type: ignore[attr-defined]  # a mapped table
+    columns = state.mapper.column_attrs
+    return any(columns[key].columns[0] in copied for key in state.committed_state if key in columns)
+
+
+@functools.cache
+def _copied_columns(metadata: MetaData) -> frozenset[Any]:
+    keys = (key for table in metadata.tables.values() for key in table.foreign_keys)
+    return frozenset(key.column for key in keys if key.onupdate == "CASCADE")
 
 
 def computed_columns(state: InstanceState[Any]) -> list[str]:
@@ -124,8 +167,8 @@ def place_of(state: InstanceState[Any]) -> tuple[Any, ...]:
     return state.mapper.local_table.name, *(state.identity or ())  # type: ignore[attr-defined]  # a mapped table
 
 
-def _bound(column_type: Any, value: Any, dialect: Dialect) -> Any:
-    process = column_type.dialect_impl(dialect).bind_processor(dialect)
+def _bound(column: Any, value: Any, dialect: Dialect) -> Any:
+    process = column.type.dialect_impl(dialect).bind_processor(dialect)
     return value if process is None else process(value)
 
 

@@ -39,6 +39,19 @@ def test_events_mails_and_changed_rows_are_one_statement(app, plan_id):
     assert db.session.scalar(select(Email.state).where(Email.dedupe_key == "receipt:0")) == "waiting"
 
 
+def test_many_events_keep_their_order(plan_id, monkeypatch):
+    monkeypatch.setattr(write_queue, "MAX_ROWS", 2)
+
+    @unit_of_work
+    def change():
+        for payload in [PlanReopened(), PlanClosed()] * 3 + [PlanClosed()]:
+            events.record(payload, plan_id=plan_id, by=None)
+
+    change()
+    kinds = db.session.scalars(select(Event.kind).where(Event.plan_id == plan_id).order_by(Event.id)).all()
+    assert kinds[-7:] == ["plan.reopened", "plan.closed"] * 3 + ["plan.closed"]
+
+
 def test_a_statement_sees_what_was_queued_before_it(plan_id):
     @unit_of_work
     def read():
@@ -80,22 +93,44 @@ def test_a_queue_outside_a_unit_of_work_is_refused(plan_id):
     db.session.rollback()
 
 
-def test_many_changed_rows_are_written_too(plan_id):
+@pytest.mark.parametrize("limit", [8, 200])
+def test_many_changed_rows_are_written_too(plan_id, monkeypatch, limit):
+    monkeypatch.setattr(write_queue, "MAX_CHANGED", limit)
+
     @unit_of_work
     def mute():
         rows = Installment.lock_of_plan(plan_id)
-        assert len(rows) > write_queue.MAX_CHANGED
         for row in rows:
-            row.credited = 1
+            row.credited = row.number
             row.credited_at = row.late_at
         events.record(PlanReopened(), plan_id=plan_id, by=None)
         db.session.flush()
-        count = db.session.scalar(text("SELECT count(*) FROM installments WHERE credited = 1"))
+        query = "SELECT count(*) FROM installments WHERE credited = number AND credited_at = late_at"
+        count = db.session.scalar(text(query))
         db.session.rollback()
         return count, len(rows)
 
     count, rows = mute()
     assert count == rows
+
+
+def test_a_change_that_a_foreign_key_copies_follows_the_rows_that_get_it(plan_id):
+    """The rows of the plan are written twice in this commit, so their foreign key is checked each time."""
+
+    @unit_of_work
+    def dispute():
+        rows = Installment.lock_of_plan(plan_id)
+        plan = rows[0].plan
+        rows[0].credited, rows[0].credited_at = 1, rows[0].late_at
+        db.session.flush()
+        rows[0].credited, plan.disputed, plan.disputed_at = 2, True, plan.created_at
+        events.record(PlanReopened(), plan_id=plan_id, by=None)
+        db.session.flush()
+        found = db.session.execute(text("SELECT credited, disputed FROM installments ORDER BY id LIMIT 1")).one()
+        db.session.rollback()
+        return tuple(found)
+
+    assert dispute() == (2, True)
 
 
 def test_a_changed_row_that_is_gone_is_an_error(plan_id):

@@ -10,6 +10,7 @@ from portal.api import amounts, idempotency, ranges, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, list_headers
 from portal.api.resources.payments import NO_ANSWER, answer, declined
+from portal.models import Installment
 from portal.reports import tallies
 from portal.reports.payments import offered_methods
 from portal.reports.plans import plans as lists
@@ -77,7 +78,7 @@ def pay(installment_id: int, json: schemas.Pay) -> Response:
     For the plan's customer, at any time. {gateway:outcome}Send an
     Idempotency-Key, so that a request whose answer was lost can be sent again: it is carried out once.
     """
-    currency = access.owed_installment(caller().actor, installment_id, about="pay").currency
+    currency = access.owed_currency(caller().actor, Installment, installment_id, about="pay")
     shown = amounts.read(currency, amount=json.amount)["amount"]
     key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):

@@ -10,6 +10,7 @@ from portal.api import amounts, idempotency, ranges, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, list_headers
 from portal.errors import Fault, Refused
+from portal.models import Plan
 from portal.reports import tallies
 from portal.reports.payments import offered_methods
 from portal.reports.payments import payments as lists
@@ -97,7 +98,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     More than remains is 409 `too_much`. Send an Idempotency-Key, so that a request whose answer was lost can be sent
     again: it is carried out once.
     """
-    currency = access.owed_plan(caller().actor, plan_id, about="pay").currency
+    currency = access.owed_currency(caller().actor, Plan, plan_id, about="pay")
     minor = amounts.read(currency, *_amount_faults(json), amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import select
@@ -40,6 +40,11 @@ class ProposalFacts:
     proposed_at: datetime
     expires_at: datetime
     ended_at: datetime | None
+
+    @property
+    def last_moment(self) -> datetime:
+        """The last second in which the customer may answer: at midnight, pages name the day that ends."""
+        return self.expires_at - timedelta(seconds=1)
 
 
 def newest(plan: Plan) -> ProposalFacts | None:

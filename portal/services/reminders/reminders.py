@@ -21,7 +21,7 @@ from portal.services.unit_of_work import after_commit, end_reading, unit_of_work
 
 KIND: Final = "reminder"
 """The kind of the mail."""
-BATCH: Final = 500
+BATCH: Final = 4_000
 """Installments of one statement."""
 CATCH_UP_DAYS: Final = 366
 """Days for which a missed last overdue reminder is caught up. A missed early one is until the first overdue rule."""

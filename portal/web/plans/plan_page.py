@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flask import Response, current_app, session, url_for
 from sqlalchemy import select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload
 
 from portal.domain.permissions import Actor
 from portal.extensions import db
@@ -74,8 +74,8 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
             select(Installment)
             .where(Installment.plan_id == plan.id)
             .order_by(Installment.due_date, Installment.number)
-            .options(selectinload(Installment.held_allocations))
-        )
+            .options(joinedload(Installment.held_allocations))  # one at most
+        ).unique()
     )
     installments = [row for row in rows if row.moved < row.amount]
     states = [state_of(row) for row in installments]

@@ -94,7 +94,7 @@ def test_a_passkey_signs_in_after_the_password_and_without_it(page: Page) -> Non
         page.get_by_role("button", name="Sign in with a passkey").click()
         expect(page).to_have_url(re.compile("/account/second-factors$"))
         page.get_by_role("button", name="Remove the passkey").click()
-        expect(page.locator("#flashes")).to_contain_text("The passkey is removed.")
+        expect(page.locator("#flashes")).to_contain_text("The passkey is removed, and every other browser")
 
 
 def test_a_passkey_of_another_account_does_not_open_this_one(page: Page) -> None:

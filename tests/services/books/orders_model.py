@@ -9,17 +9,19 @@ from datetime import date
 
 @dataclass
 class Row:
-    """An installment."""
+    """An installment. `due` orders the rows of a plan: days from its first due date, about."""
 
     amount: int
+    due: int = 0
     paid: int = 0
     credited: int = 0
     written_off: int = 0
     cancelled: bool = False
+    moved: int = 0
 
     @property
     def left(self) -> int:
-        return self.amount - self.paid - self.credited - self.written_off
+        return self.amount - self.paid - self.credited - self.written_off - self.moved
 
 
 @dataclass
@@ -58,8 +60,12 @@ class Model:
         """The payable amount of each installment: what remains, else what was written off, unless it is cancelled."""
         if self.cancelled:
             return {}
-        remaining = {place: row.left for place, row in enumerate(self.rows) if row.left}
-        return remaining or {place: row.written_off for place, row in enumerate(self.rows) if row.written_off}
+        rows = {place: self.rows[place] for place in self.by_due()}
+        remaining = {place: row.left for place, row in rows.items() if row.left}
+        return remaining or {place: row.written_off for place, row in rows.items() if row.written_off}
+
+    def by_due(self) -> list[int]:
+        return sorted(range(len(self.rows)), key=lambda place: (self.rows[place].due, place))
 
     def book(self, day: date, amount: int) -> None:
         self.booked[day] = self.booked.get(day, 0) + amount
@@ -78,10 +84,17 @@ class Model:
         self.book(day, amount)
 
     def credit(self, amount: int) -> None:
-        for row in reversed(self.rows):
+        for place in reversed(self.by_due()):
+            row = self.rows[place]
             share = min(row.left, amount)
             row.credited += share
             amount -= share
+
+    def shift(self, days: int) -> None:
+        """What is left of each row goes to a new one, some days later. What was settled of it stays."""
+        for row in [self.rows[place] for place in self.by_due() if self.rows[place].left]:
+            self.rows.append(Row(row.left, row.due + days))
+            row.moved += row.left
 
     def write_off(self) -> None:
         for row in self.rows:

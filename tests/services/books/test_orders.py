@@ -11,25 +11,26 @@ from sqlalchemy import func, select, update
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import LedgerEntry, LedgerLine, Merchant
+from portal.models import Installment, LedgerEntry, LedgerLine, Merchant
 from portal.models.ledger import COLLECTED
 from portal.reports.books import balances, movements
 from portal.reports.books.movements import MovementFilters
 from portal.reports.merchants import ageing, dashboard, overview, totals
 from portal.reports.operations import checks
 from portal.reports.payments import statements
-from portal.services.adjustments import cancellations, credits, voids, write_offs
-from portal.services.payments import manual_payments, payments, refunds
+from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
+from portal.services.adjustments.reschedules import NewTerms
+from portal.services.payments import manual_payments, outcomes, payments, refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
 from tests.services.books.orders_model import Model, Row
 
-ACTS = ("pay", "part", "cash", "credit", "write_off", "cancel", "refund", "void", "bounce")
+ACTS = ("pay", "part", "lost", "cash", "credit", "write_off", "cancel", "refund", "void", "bounce", "shift")
 ZONES = ("Asia/Riyadh", "Pacific/Auckland", "America/New_York", "Pacific/Apia", "Asia/Kathmandu")
 TOTALS = {"KWD": 10_001, "SAR": 100_01, "JPY": 1_001}
 ORDERS = [(*order, count) for order in itertools.permutations(ACTS, 3) for count in (1, 2)]
-"""Every order of three acts, on one and on two installments; 1,008 sequences."""
+"""Every order of three acts, on one and on two installments; 1,980 sequences."""
 CHOSEN = random.Random(7).sample(ORDERS, 60)
 
 
@@ -42,10 +43,11 @@ class Scene:
         db.session.commit()
         self.total = TOTALS[currency]
         base, rest = divmod(self.total, count)
-        self.model = Model([Row(base + (place < rest)) for place in range(count)])
+        self.model = Model([Row(base + (place < rest), due=28 * place) for place in range(count)])
         new = NewPlan("omar@example.com", self.total, count, self.today, "monthly", "A cake")
         self.plan = plans.open_plan(people.owner(self.amal), new, past_dates=True).plan_id
         self.ids: list[int] = []
+        self.unanswered: list[int] = []
 
     @property
     def today(self) -> date:
@@ -53,6 +55,7 @@ class Scene:
 
     def act(self, name: str) -> None:
         """Carry an act out on both sides, if the model says that it is possible."""
+        self.settle()
         model, owner, today = self.model, people.owner(self.amal), self.today
         owed = sum(model.payable().values())
         match name:
@@ -63,6 +66,23 @@ class Scene:
                 )
                 self.ids.append(paid.payment_id)
                 model.pay(today, amount, by_card=True)
+            case "lost" if owed:
+                amount = min(owed, self.total // 3)
+                lost = payments.pay_plan(
+                    self.plan,
+                    customer_id=self.omar,
+                    choice="amount",
+                    amount=amount,
+                    shown=None,
+                    method="card_lost_charged",
+                )
+                self.ids.append(lost.payment_id)
+                self.unanswered.append(lost.payment_id)
+                model.pay(today, amount, by_card=True)
+            case "shift" if model.left:
+                terms = NewTerms("shift", days=3)
+                reschedules.reschedule(self.plan, actor=owner, terms=terms, reason="Salary")
+                model.shift(3)
             case "cash" if owed:
                 amount = min(owed, self.total // 4)
                 recorded = manual_payments.record(
@@ -96,12 +116,20 @@ class Scene:
                     model.take_back(today, payment)
         db.session.rollback()
 
+    def settle(self) -> None:
+        """The gateway answers a payment at the next act, which may be on the next day. It was charged at the press."""
+        while self.unanswered:
+            outcomes.settle_payment(self.unanswered.pop())
+            db.session.rollback()
+
     def compare(self) -> None:
         model, plan = self.model, people.plan_of(self.plan)
-        rows = people.installments_of(self.plan)
-        assert [(row.paid, row.credited, row.written_off, row.cancelled_at is not None) for row in rows] == [
-            (row.paid, row.credited, row.written_off, row.cancelled) for row in model.rows
-        ]
+        query = select(Installment).where(Installment.plan_id == self.plan).order_by(Installment.id)
+        rows = db.session.scalars(query.execution_options(populate_existing=True)).all()
+        assert [
+            (row.amount, row.paid, row.credited, row.written_off, row.moved, row.cancelled_at is not None, row.held)
+            for row in rows
+        ] == [(row.amount, row.paid, row.credited, row.written_off, row.moved, row.cancelled, 0) for row in model.rows]
         wanted = "active" if model.left else "completed" if model.kept and not model.cancelled else "cancelled"
         assert plan.state == wanted
         for row in rows:
@@ -139,6 +167,8 @@ def run(order: tuple[str, str, str, int], number: int) -> None:
         for step, act in enumerate(acts):
             now.move_to(start + timedelta(seconds=8 * step))
             scene.act(act)
+        now.move_to(start + timedelta(seconds=8 * len(acts)))
+        scene.settle()
         scene.compare()
     assert [check for check in checks.run() if check[1]] == []
 
