@@ -201,6 +201,7 @@ CREATE TABLE plan_drafts (
     tried_at timestamptz,
     fault varchar(40),
     external_id varchar(100),
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     import_id bigint CONSTRAINT fk_plan_drafts_import_id REFERENCES imports (id),
     line integer,
     sent_at timestamptz,

@@ -104,7 +104,8 @@ class PlanFacts:
     """A plan with its installments and the sums of its refunds, with its status and names at that instant.
 
     `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it. `proposal`
-    are the other days that the customer may answer.
+    are the other days that the customer may answer. `withdrawal_ends_at` is the end of the customer's right to
+    withdraw; None without that right.
     """
 
     id: int
@@ -131,6 +132,8 @@ class PlanFacts:
     merchant_name: str = ""
     deposit: int | None = None
     closed_by: ClosedBy | None = None
+    delivered_at: datetime | None = None
+    withdrawal_ends_at: datetime | None = None
     proposal: ProposalFacts | None = None
 
 
@@ -248,6 +251,8 @@ def of_plan(
         merchant_name=parties[1],
         deposit=plan.deposit,
         closed_by=plan.closed_by,
+        delivered_at=plan.delivered_at,
+        withdrawal_ends_at=plan.withdrawal_ends_at,
         proposal=proposal,
     )
 

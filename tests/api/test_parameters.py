@@ -12,7 +12,8 @@ from portal.api.openapi import examples
 from portal.api.openapi.enums import NAMES
 from portal.domain import permissions
 from portal.gateways.payment.simulated.cards import OFFERED
-from tests.api import Api, Person, create_plan, problem
+from tests.api import Api, Person, create_plan, merchant, problem
+from tests.fixtures import operations as operations_of_the_site
 
 DATES = ("2020-01-01", "2199-12-31")
 
@@ -47,19 +48,34 @@ def body(operation: dict[str, Any]) -> Any:
     return examples.shapes(OFFERED)[reference.rpartition("/")[2]]
 
 
-def lists(document: dict[str, Any], plan_id: int, amal: Person) -> dict[str, dict[str, dict[str, Any]]]:
+@pytest.fixture
+def dana(app: Flask, api: Api, omar: Person) -> Person:
+    """The owner of a business that waits for approval, with two drafts; omar has a plan with one more business."""
+    create_plan(merchant(api), omar.email)
+    with operations_of_the_site.registration(app, "approval"):
+        person = merchant(api)
+    for _ in range(2):
+        terms = {"total_amount": "100.00", "num_installments": 3, "start_date": "2199-01-01"}
+        assert person.api.post("/api/plan-drafts/", {"customer_email": omar.email, **terms}).status_code == 201
+    return person
+
+
+def lists(document: dict[str, Any], plan_id: int, amal: Person, omar: Person) -> dict[str, dict[str, dict[str, Any]]]:
     """The parameters of every list by its address. Lists of a plan's rows are those of `plan_id`."""
     endpoint = amal.api.get("/api/webhook-endpoints/").json()[0]["id"]
     return {
-        path.replace("{plan_id}", str(plan_id)).replace("{endpoint_name}", endpoint): parameters(path_item["get"])
+        path.replace("{plan_id}", str(plan_id))
+        .replace("{customer_id}", str(omar.id))
+        .replace("{endpoint_name}", endpoint): parameters(path_item["get"])
         for path, path_item in document["paths"].items()
         if parameters(path_item.get("get", {"parameters": []}))
     }
 
 
-def reader(address: str, amal: Person, omar: Person) -> Person:
+def reader(address: str, amal: Person, omar: Person, dana: Person) -> Person:
     """The person who may read this list."""
-    return omar if address == "/api/payment-methods/" else amal
+    others = {"/api/payment-methods/": omar, "/api/shops/": omar, "/api/plan-drafts/": dana}
+    return others.get(address, amal)
 
 
 def a_plan_with_two_of_everything(amal: Person, omar: Person) -> int:
@@ -108,11 +124,13 @@ def test_every_operation_documents_the_refusal(document: dict[str, Any]) -> None
         assert example["detail"] and example["errors"][0]["in"] == "query"
 
 
-def test_every_documented_parameter_is_accepted(document: dict[str, Any], amal: Person, omar: Person) -> None:
-    for address, known in lists(document, a_plan_with_two_of_everything(amal, omar), amal).items():
+def test_every_documented_parameter_is_accepted(
+    document: dict[str, Any], amal: Person, omar: Person, dana: Person
+) -> None:
+    for address, known in lists(document, a_plan_with_two_of_everything(amal, omar), amal, omar).items():
         for name, schema in known.items():
             if name == "cursor":
-                link = amal.api.get(f"{address}?limit=1").links["next"]["url"]
+                link = reader(address, amal, omar, dana).api.get(f"{address}?limit=1").links["next"]["url"]
                 values = [dict(parse_qsl(urlsplit(link).query))["cursor"]]
             elif schema.get("format") == "date":
                 values = [*DATES]
@@ -121,7 +139,7 @@ def test_every_documented_parameter_is_accepted(document: dict[str, Any], amal: 
             else:
                 values = schema.get("enum") or [_sample(schema, omar)]
             for value in values:
-                response = reader(address, amal, omar).api.get(f"{address}?{urlencode({name: value})}")
+                response = reader(address, amal, omar, dana).api.get(f"{address}?{urlencode({name: value})}")
                 assert response.status_code == 200, (address, name, value, response.text)
 
 
@@ -137,7 +155,7 @@ def _sample(schema: dict[str, Any], omar: Person) -> Any:
 
 def test_state_and_status_are_the_same_filter(document: dict[str, Any], amal: Person, omar: Person) -> None:
     filtered = 0
-    for address, known in lists(document, a_plan_with_two_of_everything(amal, omar), amal).items():
+    for address, known in lists(document, a_plan_with_two_of_everything(amal, omar), amal, omar).items():
         assert ("status" in known) == ("state" in known), address
         if "status" not in known:
             continue

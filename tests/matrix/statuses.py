@@ -4,7 +4,7 @@ team_statuses.py has those of the roles in a team, unproven_statuses.py those of
 """
 
 from portal.domain import clock
-from tests.matrix import DESCRIBED, document_statuses
+from tests.matrix import DESCRIBED, agreement_statuses, document_statuses
 from tests.web.imports import matrix_rows as import_rows
 from tests.web.team import matrix_rows
 
@@ -47,8 +47,7 @@ API = {
     "POST /api/plans/preview/": (401, 403, 403, 422, 422, 403, 422, 422),
     "GET /api/plans/": SIGNED_IN,
     "GET /api/plans/<row:plan_id>/": PARTIES,
-    "GET /api/plans/<row:plan_id>/installments/": PARTIES,
-    "GET /api/plans/<row:plan_id>/payments/": PARTIES,
+    **{f"GET /api/plans/<row:plan_id>/{one}/": PARTIES for one in ("installments", "payments")},
     "GET /api/plans/installments/": SIGNED_IN,
     "GET /api/plans/installments/<row:installment_id>/": PARTIES,
     "POST /api/plans/installments/<row:installment_id>/pay/": (401, 200, 404, 403, 404, 404, 403, 403),
@@ -61,7 +60,7 @@ API = {
     "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/credits/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/reschedule/": PLANS_MERCHANT,
-    **document_statuses.API,
+    **document_statuses.API | agreement_statuses.API,
     "POST /api/plans/<row:plan_id>/cancel/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
     "POST /api/payments/<row:payment_id>/reverse/": (401, 403, 403, 409, 404, 403, 403, 403),  # no bounce
@@ -119,6 +118,7 @@ REASON = {"reason": "Returned"}
 BODIES: dict[str, dict[str, object]] = {
     "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
     "POST /api/plans/<row:plan_id>/dispute/": {},
+    **agreement_statuses.BODIES,
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
     "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},

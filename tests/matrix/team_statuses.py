@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.matrix import agreement_statuses
 from tests.web.imports import matrix_rows as import_rows
 
 TEAM_CALLERS: Final = ("manager", "collector", "viewer", "both hats", "own plan")
@@ -50,6 +51,7 @@ DECISIONS: Final = (
 WEBHOOKS: Final = ("/api/webhook-endpoints/", "/api/webhook-endpoints/<endpoint_name>/")
 
 API: Final = {
+    **agreement_statuses.TEAM,
     **rows(
         INVALID, "POST", "/auth/register/", "/api/auth/register/", "/token/", "/api/token/", "/token/refresh/",
         "/api/token/refresh/", "/token/revoke/", "/api/token/revoke/",

@@ -16,6 +16,7 @@ from portal.services.operations import account_deactivations, merchant_deactivat
 from portal.services.team import invitations
 from tests.fixtures import operations, people
 from tests.fixtures.business import an_image
+from tests.matrix import agreement_statuses
 from tests.matrix.team_statuses import ACTS
 from tests.matrix.test_matrix import CALLERS, EXPECTED, World, objects_of, request_status
 from tests.web import browser_of
@@ -23,6 +24,7 @@ from tests.web.imports import matrix_rows as import_rows
 
 PLAN: Final = "/plans/<int:plan_id>"
 ACTS_OF_A_BUSINESS: Final = {
+    *agreement_statuses.OF_A_LIVE_BUSINESS,
     "POST /api/plans/",
     "POST /api/plans/<row:plan_id>/payments/",
     "POST /api/plans/<row:plan_id>/credits/",
@@ -99,11 +101,14 @@ ACTS_OF_A_BUSINESS: Final = {
     *(f"POST /settings/team/invitations/<int:invitation_id>/{act}" for act in ("revoke", "send-again")),
 }
 """Routes that a deactivated business forbids to its owner."""
-OTHERWISE: Final = {"POST /api/plans/<row:plan_id>/refunds/": 409}
-"""The other routes whose status differs: nothing was paid on that plan, because cash can't be recorded."""
+OTHERWISE: Final = {"POST /api/plans/<row:plan_id>/refunds/": 409, "POST /api/merchant/objections/": 200}
+"""The other routes whose status differs: nothing was paid on that plan, because cash can't be recorded, and the owner
+of a deactivated business may object.
+"""
 PAYING: Final = {
     "POST /api/plans/installments/<row:installment_id>/pay/": 409,
     "POST /api/plans/<row:plan_id>/pay/": 409,
+    "POST /api/plans/<row:plan_id>/dispute/uphold/": 409,  # the business could not answer
     "POST /api/plans/<row:plan_id>/reschedule/accept/": 409,
     "PUT /api/plans/<row:plan_id>/automatic-payment/": 422,  # the plan is open, and the method unknown
 }

@@ -4,7 +4,9 @@ The standard library's tokenizer reads the text. Every element must be closed by
 browser moves the content of elements that overlap, and closes a paragraph at the first block inside it.
 """
 
+import re
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from typing import NamedTuple
 
@@ -18,6 +20,15 @@ BLOCKS = frozenset(
     | {"search", "section", "table", "ul"}
 )
 """Elements before which a browser closes an open paragraph."""
+
+
+_START = re.compile(r"""<([a-z][a-z0-9-]*)((?:\s+[^\s/>="'<]+(?:="[^"]*")?)*)\s*(/?)>""")
+_ATTRIBUTE = re.compile(r"""\s+([^\s/>="'<]+)(?:="([^"]*)")?""")
+_END = re.compile(r"</([a-z][a-z0-9-]*)>")
+_RAW = frozenset(
+    {"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "noscript", "plaintext"}
+)
+"""Elements whose content the tokenizer reads in another way."""
 
 
 class Fault(NamedTuple):
@@ -78,6 +89,7 @@ class Tree(HTMLParser):
         self.faults: list[Fault] = []
         self.doctype = False
         self._open = self.root
+        self._start_tag: str | None = None
         self.feed(source)
         self.close()
         for element in [self._open, *self._open.ancestors()][:-1]:
@@ -86,6 +98,33 @@ class Tree(HTMLParser):
     def all(self, *tags: str) -> list[Element]:
         """The elements with one of these tags, in document order."""
         return [element for element in self.elements if element.tag in tags]
+
+    def parse_starttag(self, i: int) -> int:
+        """Read a usual start tag with one pattern, in a third of the tokenizer's time, which reads all others."""
+        match = _START.match(self.rawdata, i)
+        if match is None or match[1] in _RAW:
+            self._start_tag = None
+            return super().parse_starttag(i)
+        self._start_tag = match[0]
+        attributes: list[tuple[str, str | None]] = [
+            (name.lower(), unescape(value) if "&" in value else value) for name, value in _ATTRIBUTE.findall(match[2])
+        ]
+        (self.handle_startendtag if match[3] else self.handle_starttag)(match[1], attributes)
+        return match.end()
+
+    def parse_endtag(self, i: int) -> int:
+        match = _END.match(self.rawdata, i)
+        if match is None or self.cdata_elem is not None:
+            return super().parse_endtag(i)
+        self.handle_endtag(match[1])
+        return match.end()
+
+    def get_starttag_text(self) -> str | None:
+        return self._start_tag or super().get_starttag_text()
+
+    def updatepos(self, i: int, j: int) -> int:
+        """Lines are not counted."""
+        return j
 
     def handle_decl(self, decl: str) -> None:
         self.doctype = self.doctype or decl.lower() == "doctype html"

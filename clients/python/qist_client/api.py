@@ -38,6 +38,14 @@ DisabledFor: TypeAlias = Literal[
     "failing",
 ]
 
+DisputeOutcome: TypeAlias = Literal[
+    "accepted",
+    "cancelled",
+    "paid",
+    "stands",
+    "void",
+]
+
 EntryKind: TypeAlias = Literal[
     "plan_opened",
     "plan_undone",
@@ -467,6 +475,11 @@ Standing: TypeAlias = Literal[
     "closed",
 ]
 
+SystemCause: TypeAlias = Literal[
+    "overcharged",
+    "taken_back",
+]
+
 TeamRole: TypeAlias = Literal[
     "owner",
     "manager",
@@ -598,6 +611,10 @@ class CancelledPlan(TypedDict):
     lapses_at: str | None
     # Set while the customer says that the plan is not theirs.
     disputed_at: str | None
+    # When the merchant marked the purchase as delivered.
+    delivered_at: str | None
+    # The end of the customer's right to withdraw. Null without that right.
+    withdrawal_ends_at: str | None
     # The open proposal of other days, which the customer may answer.
     reschedule_proposal: RescheduleProposal | None
     installments: list[Installment]
@@ -611,6 +628,33 @@ class ChangedEndpoint(TypedDict):
     types: NotRequired[list[EventType] | None]
     # False ends the waiting deliveries; true begins anew.
     enabled: NotRequired[bool | None]
+
+
+class Closing(TypedDict):
+    """The end of a merchant, with what is left until then.
+
+    It ends by itself once nothing is open, in flight or owed back, and `held_until` has passed.
+    """
+
+    standing: Standing
+    # Since when it makes no new plans.
+    closing_at: str | None
+    # When the wind-down ended, for good.
+    closed_at: str | None
+    open_plans: int
+    payments_in_flight: int
+    refunds_in_flight: int
+    # Plans that became void without an act of yours, and of which you keep money.
+    plans_owed_back: int
+    # 180 days after the last payment by card.
+    held_until: str | None
+
+
+class ClosingChoice(TypedDict):
+    """The confirmation of a closing."""
+
+    # The number of open plans that you were shown. 409 figures_changed if it differs.
+    open_plans: int | str
 
 
 class Code(TypedDict):
@@ -682,6 +726,33 @@ class DashboardFigures(TypedDict):
     overdue_installments: int
     # Paid installments of all that count, in percent.
     success_rate: Decimal | int
+
+
+class Dispute(TypedDict):
+    """A dispute: the customer says that the plan is not theirs.
+
+    The merchant answers once. Then the customer accepts the plan or upholds the dispute. From `decidable_at` on
+    an operator decides.
+    """
+
+    plan: int
+    # RFC 3339, UTC.
+    opened_at: str
+    # The merchant's answer. Null without one, and once it is erased.
+    answer: str | None
+    answered_at: str | None
+    # When the customer upheld the dispute after the answer.
+    upheld_at: str | None
+    # When an operator may decide. Null once it ended.
+    decidable_at: str | None
+    ended_at: str | None
+    outcome: DisputeOutcome | None
+
+
+class DisputeAnswer(TypedDict):
+    """Your answer to a dispute. The customer reads it."""
+
+    answer: str
 
 
 class EndpointWithSecret(TypedDict):
@@ -926,6 +997,13 @@ class NewEndpoint(TypedDict):
     types: NotRequired[list[EventType]]
 
 
+class NewObjection(TypedDict):
+    """An objection to the deactivation of your merchant, for the operators."""
+
+    # Why it should be active again, in up to 200 letters on one line.
+    reason: str
+
+
 class NewPaymentMethod(TypedDict):
     """A card to save. The gateway is simulated, so it is one of its test cards. There are no card numbers."""
 
@@ -1065,6 +1143,14 @@ class NoticeChoice(TypedDict):
     on: list[Notice]
     # Whether the digest comes with each news, else once a day at 08:00.
     at_once: bool
+
+
+class Objection(TypedDict):
+    """The objection was sent to the operators."""
+
+    merchant: int
+    # RFC 3339, UTC.
+    created_at: str
 
 
 class OwnInstallment(TypedDict):
@@ -1228,9 +1314,42 @@ class Plan(TypedDict):
     lapses_at: str | None
     # Set while the customer says that the plan is not theirs.
     disputed_at: str | None
+    # When the merchant marked the purchase as delivered.
+    delivered_at: str | None
+    # The end of the customer's right to withdraw. Null without that right.
+    withdrawal_ends_at: str | None
     # The open proposal of other days, which the customer may answer.
     reschedule_proposal: RescheduleProposal | None
     installments: list[Installment]
+
+
+class PlanDraft(TypedDict):
+    """A plan that is made once the merchant is approved. Until then nothing reaches its customer.
+
+    The plan has the same terms and `external_id`, and an id of its own. The draft is gone then. `fault` is the
+    code of the refusal, if the plan could not be made; it is tried again every hour.
+    """
+
+    id: int
+    customer_email: str
+    # Decimal text with the currency's digits.
+    total_amount: str
+    # ISO 4217, such as SAR.
+    currency: str
+    # A deposit counts.
+    num_installments: int
+    interval: PlanInterval
+    start_date: str
+    deposit: str | None
+    installments: list[ScheduleRow]
+    description: str
+    external_id: str | None
+    # Your own texts: up to 20, names of up to 40 letters, texts of up to 500.
+    metadata: dict[str, str]
+    # RFC 3339, UTC.
+    created_at: str
+    tried_at: str | None
+    fault: str | None
 
 
 class PlanTerms(TypedDict):
@@ -1294,6 +1413,8 @@ class Problem(TypedDict):
     plan_id: NotRequired[int]
     # Of refund_declined: the refunds.
     refund_ids: NotRequired[list[int]]
+    # Of figures_changed: the open plans now.
+    open_plans: NotRequired[int]
     # Of choose_merchant: yours.
     merchants: NotRequired[list[MerchantChoice]]
 
@@ -1495,6 +1616,65 @@ class ScheduleRow(TypedDict):
     # Decimal text with the currency's digits.
     amount: str
     due_date: str
+
+
+class Shop(TypedDict):
+    """A merchant that made a plan for you. While `blocked_at` or `barred_at` is set it makes no new plan for you."""
+
+    merchant: int
+    merchant_name: str
+    # RFC 3339, UTC.
+    customer_since: str
+    # When you blocked it.
+    blocked_at: str | None
+    # When you disputed a plan of it.
+    barred_at: str | None
+
+
+class Statement(TypedDict):
+    """Every change of what is owed in one currency, the oldest booking date first.
+
+    `opening` and `closing` are what is owed before the first and after the last line. The sums are those at the
+    end of the last day. A plan that waits for its acceptance has no balance: what was paid of it is below zero.
+    """
+
+    # ISO 4217, such as SAR.
+    currency: str
+    # Decimal text with the currency's digits, also below zero.
+    opening: str
+    # Decimal text with the currency's digits, also below zero.
+    closing: str
+    # The total of the plan, or of all plans of the customer.
+    total_amount: str
+    # Payments less refunds and reversals.
+    received: str
+    # Decimal text with the currency's digits, also below zero.
+    credited: str
+    # Decimal text with the currency's digits, also below zero.
+    written_off: str
+    lines: list[StatementLine]
+
+
+class StatementLine(TypedDict):
+    """A change of what is owed, or of the money received.
+
+    `owed` is the change of `balance`, and `received` the money that came in, below zero if it went back.
+    """
+
+    booked_on: str
+    plan: int
+    kind: EntryKind
+    payment: int | None
+    # Decimal text with the currency's digits, also below zero.
+    owed: str
+    # Decimal text with the currency's digits, also below zero.
+    received: str
+    # What is owed after this line.
+    balance: str
+    # Why, in words. Null without a reason, and once it is erased.
+    reason: str | None
+    # Why the system booked it, if no person did.
+    cause: SystemCause | None
 
 
 class TeamMember(TypedDict):
@@ -1699,6 +1879,26 @@ class Client(Transport):
             f"/api/customers/{self.segment(customer_id)}/mute/",
         )
 
+    def statements_of_customer(
+        self,
+        customer_id: int,
+        *,
+        include: IncludeTotal | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+    ) -> Page[Statement]:
+        """The statements of a customer
+
+        Over all plans of the customer with you, one for each currency. `from` and `to` are booking dates, both
+        included.
+        """
+        return self.page(
+            Statement,
+            "GET",
+            f"/api/customers/{self.segment(customer_id)}/statement/",
+            query={"include": include, "from": from_, "to": to},
+        )
+
     def events_index(
         self,
         *,
@@ -1775,6 +1975,47 @@ class Client(Transport):
             body=body,
         )
 
+    def closings_show(
+        self,
+    ) -> Closing:
+        """The open rest of your merchant, until its end
+
+        The open rest of your merchant, until its end.
+        """
+        return self.one(
+            Closing,
+            "GET",
+            "/api/merchant/closing/",
+        )
+
+    def closings_start(
+        self,
+        body: ClosingChoice,
+    ) -> Closing:
+        """Close your merchant
+
+        It makes no new plans. It ends by itself when nothing is left to do, and can be opened again before that.
+        A repetition changes nothing.
+        """
+        return self.one(
+            Closing,
+            "PUT",
+            "/api/merchant/closing/",
+            body=body,
+        )
+
+    def closings_stop(
+        self,
+    ) -> None:
+        """Open your merchant again
+
+        Before its end. A repetition changes nothing.
+        """
+        self.send(
+            "DELETE",
+            "/api/merchant/closing/",
+        )
+
     def merchants_show_notices(
         self,
     ) -> NoticeChoice:
@@ -1801,6 +2042,24 @@ class Client(Transport):
             "PATCH",
             "/api/merchant/notices/",
             body=body,
+        )
+
+    def closings_object_to(
+        self,
+        body: NewObjection,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Objection:
+        """Object to the deactivation of your merchant
+
+        The operators read it. A few times a day at most.
+        """
+        return self.one(
+            Objection,
+            "POST",
+            "/api/merchant/objections/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
         )
 
     def reminders_show_rules(
@@ -1974,6 +2233,71 @@ class Client(Transport):
             f"/api/payments/{self.segment(payment_id)}/void/",
             body=body,
             idempotency_key=idempotency_key or self.new_key(),
+        )
+
+    def plan_drafts_create(
+        self,
+        body: NewPlan,
+        *,
+        idempotency_key: str | None = None,
+    ) -> PlanDraft:
+        """Save a draft
+
+        For a merchant that waits for an operator's approval, whose POST /api/plans/ is 409 `merchant_draft`.
+        Takes the same fields. Once the merchant is approved, the draft becomes a plan with the same
+        `external_id`, and is gone.
+        """
+        return self.one(
+            PlanDraft,
+            "POST",
+            "/api/plan-drafts/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
+        )
+
+    def plan_drafts_index(
+        self,
+        *,
+        include: IncludeTotal | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[PlanDraft]:
+        """List your drafts
+
+        Newest first, without those of an import. The next page is in the Link header.
+        """
+        return self.page(
+            PlanDraft,
+            "GET",
+            "/api/plan-drafts/",
+            query={"include": include, "limit": limit, "cursor": cursor},
+        )
+
+    def plan_drafts_show(
+        self,
+        draft_id: int,
+    ) -> PlanDraft:
+        """One draft
+
+        404 once it became a plan: look the plan up by its `external_id`.
+        """
+        return self.one(
+            PlanDraft,
+            "GET",
+            f"/api/plan-drafts/{self.segment(draft_id)}/",
+        )
+
+    def plan_drafts_destroy(
+        self,
+        draft_id: int,
+    ) -> None:
+        """Delete a draft
+
+        Delete a draft.
+        """
+        self.send(
+            "DELETE",
+            f"/api/plan-drafts/{self.segment(draft_id)}/",
         )
 
     def plans_create(
@@ -2265,6 +2589,26 @@ class Client(Transport):
             idempotency_key=idempotency_key or self.new_key(),
         )
 
+    def agreements_deliver(
+        self,
+        plan_id: int,
+        body: Nothing | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Plan:
+        """Mark a purchase as delivered
+
+        For the plan's merchant. It ends the customer's right to withdraw. Answers the plan; a repetition changes
+        nothing.
+        """
+        return self.one(
+            Plan,
+            "POST",
+            f"/api/plans/{self.segment(plan_id)}/delivery/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
+        )
+
     def agreements_dispute(
         self,
         plan_id: int,
@@ -2282,6 +2626,60 @@ class Client(Transport):
             Plan,
             "POST",
             f"/api/plans/{self.segment(plan_id)}/dispute/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
+        )
+
+    def agreements_dispute_show(
+        self,
+        plan_id: int,
+    ) -> Dispute:
+        """The dispute of a plan
+
+        For the plan's customer and merchant, also after its end. 404 if the plan was never disputed.
+        """
+        return self.one(
+            Dispute,
+            "GET",
+            f"/api/plans/{self.segment(plan_id)}/dispute/",
+        )
+
+    def agreements_dispute_answer(
+        self,
+        plan_id: int,
+        body: DisputeAnswer,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Plan:
+        """Answer a dispute
+
+        For the plan's merchant, once. The customer reads the answer and has 14 days to accept the plan or to
+        uphold the dispute. Another email and the end of the plan are answers, too: `customer-email` and
+        `cancel`. Answers the plan.
+        """
+        return self.one(
+            Plan,
+            "POST",
+            f"/api/plans/{self.segment(plan_id)}/dispute/answer/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
+        )
+
+    def agreements_dispute_uphold(
+        self,
+        plan_id: int,
+        body: Nothing | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Plan:
+        """Uphold a dispute after the merchant's answer
+
+        For the plan's customer. An operator decides then. Answers the plan; a repetition changes nothing.
+        """
+        return self.one(
+            Plan,
+            "POST",
+            f"/api/plans/{self.segment(plan_id)}/dispute/uphold/",
             body=body,
             idempotency_key=idempotency_key or self.new_key(),
         )
@@ -2618,6 +3016,25 @@ class Client(Transport):
             idempotency_key=idempotency_key or self.new_key(),
         )
 
+    def statements_of_plan(
+        self,
+        plan_id: int,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+    ) -> Statement:
+        """The statement of a plan
+
+        For the plan's customer and merchant, from the ledger alone. `from` and `to` are booking dates, both
+        included.
+        """
+        return self.one(
+            Statement,
+            "GET",
+            f"/api/plans/{self.segment(plan_id)}/statement/",
+            query={"from": from_, "to": to},
+        )
+
     def plans_timeline(
         self,
         plan_id: int,
@@ -2636,6 +3053,26 @@ class Client(Transport):
             "GET",
             f"/api/plans/{self.segment(plan_id)}/timeline/",
             query={"include": include, "limit": limit, "cursor": cursor},
+        )
+
+    def agreements_withdraw(
+        self,
+        plan_id: int,
+        body: Nothing | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Plan:
+        """Withdraw from a plan
+
+        For the plan's customer, until `withdrawal_ends_at`. The unpaid amount is void, for good. What was paid
+        stays with the merchant until it refunds it. The merchant is told. Answers the plan.
+        """
+        return self.one(
+            Plan,
+            "POST",
+            f"/api/plans/{self.segment(plan_id)}/withdraw/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
         )
 
     def plan_actions_write_off(
@@ -2714,6 +3151,50 @@ class Client(Transport):
             "PATCH",
             f"/api/refunds/{self.segment(refund_id)}/",
             body=body,
+        )
+
+    def shops_index(
+        self,
+        *,
+        include: IncludeTotal | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[Shop]:
+        """List your shops
+
+        Every merchant that made a plan for you, the newest first. The next page is in the Link header.
+        """
+        return self.page(
+            Shop,
+            "GET",
+            "/api/shops/",
+            query={"include": include, "limit": limit, "cursor": cursor},
+        )
+
+    def shops_block(
+        self,
+        merchant_id: int,
+    ) -> None:
+        """Block a shop
+
+        It makes no new plan for you. Your plans with it go on. A repetition changes nothing.
+        """
+        self.send(
+            "PUT",
+            f"/api/shops/{self.segment(merchant_id)}/block/",
+        )
+
+    def shops_allow(
+        self,
+        merchant_id: int,
+    ) -> None:
+        """Allow a shop to make plans for you again
+
+        After a block, and after a dispute. A repetition changes nothing.
+        """
+        self.send(
+            "DELETE",
+            f"/api/shops/{self.segment(merchant_id)}/block/",
         )
 
     def merchants_team_index(

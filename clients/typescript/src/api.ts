@@ -112,6 +112,10 @@ export interface CancelledPlan {
   lapses_at: string | null;
   /** Set while the customer says that the plan is not theirs. */
   disputed_at: string | null;
+  /** When the merchant marked the purchase as delivered. */
+  delivered_at: string | null;
+  /** The end of the customer's right to withdraw. Null without that right. */
+  withdrawal_ends_at: string | null;
   /** The open proposal of other days, which the customer may answer. */
   reschedule_proposal: RescheduleProposal | null;
   installments: Installment[];
@@ -127,6 +131,31 @@ export interface ChangedEndpoint {
 }
 
 export type ClosedBy = "paid" | "cancel" | "write_off" | "refund";
+
+/**
+ * The end of a merchant, with what is left until then. It ends by itself once nothing is open, in flight or owed
+ * back, and `held_until` has passed.
+ */
+export interface Closing {
+  standing: Standing;
+  /** Since when it makes no new plans. */
+  closing_at: string | null;
+  /** When the wind-down ended, for good. */
+  closed_at: string | null;
+  open_plans: number;
+  payments_in_flight: number;
+  refunds_in_flight: number;
+  /** Plans that became void without an act of yours, and of which you keep money. */
+  plans_owed_back: number;
+  /** 180 days after the last payment by card. */
+  held_until: string | null;
+}
+
+/** The confirmation of a closing. */
+export interface ClosingChoice {
+  /** The number of open plans that you were shown. 409 figures_changed if it differs. */
+  open_plans: number | string;
+}
 
 /** The six digits of the newest mail. */
 export interface Code {
@@ -200,6 +229,32 @@ export interface DashboardFigures {
 export type DeliveryState = "waiting" | "claimed" | "delivered" | "failed";
 
 export type DisabledFor = "owner" | "gone" | "failing";
+
+/**
+ * A dispute: the customer says that the plan is not theirs. The merchant answers once. Then the customer accepts
+ * the plan or upholds the dispute. From `decidable_at` on an operator decides.
+ */
+export interface Dispute {
+  plan: number;
+  /** RFC 3339, UTC. */
+  opened_at: string;
+  /** The merchant's answer. Null without one, and once it is erased. */
+  answer: string | null;
+  answered_at: string | null;
+  /** When the customer upheld the dispute after the answer. */
+  upheld_at: string | null;
+  /** When an operator may decide. Null once it ended. */
+  decidable_at: string | null;
+  ended_at: string | null;
+  outcome: DisputeOutcome | null;
+}
+
+/** Your answer to a dispute. The customer reads it. */
+export interface DisputeAnswer {
+  answer: string;
+}
+
+export type DisputeOutcome = "accepted" | "cancelled" | "paid" | "stands" | "void";
 
 /** The new endpoint, with its secret. */
 export interface EndpointWithSecret {
@@ -461,6 +516,12 @@ export interface NewEndpoint {
   types?: EventType[];
 }
 
+/** An objection to the deactivation of your merchant, for the operators. */
+export interface NewObjection {
+  /** Why it should be active again, in up to 200 letters on one line. */
+  reason: string;
+}
+
 /** A card to save. The gateway is simulated, so it is one of its test cards. There are no card numbers. */
 export interface NewPaymentMethod {
   /** A test card, such as card_ok. */
@@ -591,6 +652,13 @@ export interface NoticeChoice {
   on: Notice[];
   /** Whether the digest comes with each news, else once a day at 08:00. */
   at_once: boolean;
+}
+
+/** The objection was sent to the operators. */
+export interface Objection {
+  merchant: number;
+  /** RFC 3339, UTC. */
+  created_at: string;
 }
 
 /** An installment of a schedule of your own. */
@@ -748,9 +816,41 @@ export interface Plan {
   lapses_at: string | null;
   /** Set while the customer says that the plan is not theirs. */
   disputed_at: string | null;
+  /** When the merchant marked the purchase as delivered. */
+  delivered_at: string | null;
+  /** The end of the customer's right to withdraw. Null without that right. */
+  withdrawal_ends_at: string | null;
   /** The open proposal of other days, which the customer may answer. */
   reschedule_proposal: RescheduleProposal | null;
   installments: Installment[];
+}
+
+/**
+ * A plan that is made once the merchant is approved. Until then nothing reaches its customer. The plan has the
+ * same terms and `external_id`, and an id of its own. The draft is gone then. `fault` is the code of the refusal,
+ * if the plan could not be made; it is tried again every hour.
+ */
+export interface PlanDraft {
+  id: number;
+  customer_email: string;
+  /** Decimal text with the currency's digits. */
+  total_amount: string;
+  /** ISO 4217, such as SAR. */
+  currency: string;
+  /** A deposit counts. */
+  num_installments: number;
+  interval: PlanInterval;
+  start_date: string;
+  deposit: string | null;
+  installments: ScheduleRow[];
+  description: string;
+  external_id: string | null;
+  /** Your own texts: up to 20, names of up to 40 letters, texts of up to 500. */
+  metadata: Record<string, string>;
+  /** RFC 3339, UTC. */
+  created_at: string;
+  tried_at: string | null;
+  fault: string | null;
 }
 
 export type PlanInterval = "weekly" | "biweekly" | "monthly" | "custom";
@@ -814,6 +914,8 @@ export interface Problem {
   plan_id?: number;
   /** Of refund_declined: the refunds. */
   refund_ids?: number[];
+  /** Of figures_changed: the open plans now. */
+  open_plans?: number;
   /** Of choose_merchant: yours. */
   merchants?: MerchantChoice[];
 }
@@ -1009,9 +1111,67 @@ export interface ScheduleRow {
   due_date: string;
 }
 
+/** A merchant that made a plan for you. While `blocked_at` or `barred_at` is set it makes no new plan for you. */
+export interface Shop {
+  merchant: number;
+  merchant_name: string;
+  /** RFC 3339, UTC. */
+  customer_since: string;
+  /** When you blocked it. */
+  blocked_at: string | null;
+  /** When you disputed a plan of it. */
+  barred_at: string | null;
+}
+
 export type Sort = "-id" | "id";
 
 export type Standing = "draft" | "live" | "deactivated" | "closing" | "closed";
+
+/**
+ * Every change of what is owed in one currency, the oldest booking date first. `opening` and `closing` are what is
+ * owed before the first and after the last line. The sums are those at the end of the last day. A plan that waits
+ * for its acceptance has no balance: what was paid of it is below zero.
+ */
+export interface Statement {
+  /** ISO 4217, such as SAR. */
+  currency: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  opening: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  closing: string;
+  /** The total of the plan, or of all plans of the customer. */
+  total_amount: string;
+  /** Payments less refunds and reversals. */
+  received: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  credited: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  written_off: string;
+  lines: StatementLine[];
+}
+
+/**
+ * A change of what is owed, or of the money received. `owed` is the change of `balance`, and `received` the money
+ * that came in, below zero if it went back.
+ */
+export interface StatementLine {
+  booked_on: string;
+  plan: number;
+  kind: EntryKind;
+  payment: number | null;
+  /** Decimal text with the currency's digits, also below zero. */
+  owed: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  received: string;
+  /** What is owed after this line. */
+  balance: string;
+  /** Why, in words. Null without a reason, and once it is erased. */
+  reason: string | null;
+  /** Why the system booked it, if no person did. */
+  cause: SystemCause | null;
+}
+
+export type SystemCause = "overcharged" | "taken_back";
 
 /** A person who works for the merchant, in one role. */
 export interface TeamMember {
@@ -1167,6 +1327,17 @@ export class Client extends Transport {
   }
 
   /**
+   * The statements of a customer. Over all plans of the customer with you, one for each currency. `from` and `to`
+   * are booking dates, both included.
+   */
+  statementsOfCustomer(
+    customerId: number,
+    query: { include?: IncludeTotal; from?: string; to?: string } = {},
+  ): Promise<Page<Statement>> {
+    return this.page("GET", `/api/customers/${this.segment(customerId)}/statement/`, { query });
+  }
+
+  /**
    * List events. Oldest first, in the order in which they were committed. Every answer, an empty one too, has the
    * next page in the Link header: keep it, and ask for it later to get what happened since. No event is skipped. An
    * event appears within seconds. Its `data` is the object as it is when you read it.
@@ -1204,6 +1375,28 @@ export class Client extends Transport {
     return this.one("PATCH", `/api/merchant/`, { body });
   }
 
+  /** The open rest of your merchant, until its end. The open rest of your merchant, until its end. */
+  closingsShow(
+  ): Promise<Closing> {
+    return this.one("GET", `/api/merchant/closing/`);
+  }
+
+  /**
+   * Close your merchant. It makes no new plans. It ends by itself when nothing is left to do, and can be opened
+   * again before that. A repetition changes nothing.
+   */
+  closingsStart(
+    body: ClosingChoice,
+  ): Promise<Closing> {
+    return this.one("PUT", `/api/merchant/closing/`, { body });
+  }
+
+  /** Open your merchant again. Before its end. A repetition changes nothing. */
+  closingsStop(
+  ): Promise<void> {
+    return this.none("DELETE", `/api/merchant/closing/`);
+  }
+
   /**
    * The mails about your merchant that you get. Yours alone, as an owner or a manager. Without a choice all are on,
    * in one digest a day.
@@ -1221,6 +1414,14 @@ export class Client extends Transport {
     body: NoticeChange = {},
   ): Promise<NoticeChoice> {
     return this.one("PATCH", `/api/merchant/notices/`, { body });
+  }
+
+  /** Object to the deactivation of your merchant. The operators read it. A few times a day at most. */
+  closingsObjectTo(
+    body: NewObjection,
+    idempotencyKey: string = this.newKey(),
+  ): Promise<Objection> {
+    return this.one("POST", `/api/merchant/objections/`, { body, idempotencyKey });
   }
 
   /** The rules of your reminders. The rules of your reminders. */
@@ -1309,6 +1510,39 @@ export class Client extends Transport {
     idempotencyKey: string = this.newKey(),
   ): Promise<Payment> {
     return this.one("POST", `/api/payments/${this.segment(paymentId)}/void/`, { body, idempotencyKey });
+  }
+
+  /**
+   * Save a draft. For a merchant that waits for an operator's approval, whose POST /api/plans/ is 409
+   * `merchant_draft`. Takes the same fields. Once the merchant is approved, the draft becomes a plan with the same
+   * `external_id`, and is gone.
+   */
+  planDraftsCreate(
+    body: NewPlan,
+    idempotencyKey: string = this.newKey(),
+  ): Promise<PlanDraft> {
+    return this.one("POST", `/api/plan-drafts/`, { body, idempotencyKey });
+  }
+
+  /** List your drafts. Newest first, without those of an import. The next page is in the Link header. */
+  planDraftsIndex(
+    query: { include?: IncludeTotal; limit?: number; cursor?: string } = {},
+  ): Promise<Page<PlanDraft>> {
+    return this.page("GET", `/api/plan-drafts/`, { query });
+  }
+
+  /** One draft. 404 once it became a plan: look the plan up by its `external_id`. */
+  planDraftsShow(
+    draftId: number,
+  ): Promise<PlanDraft> {
+    return this.one("GET", `/api/plan-drafts/${this.segment(draftId)}/`);
+  }
+
+  /** Delete a draft. Delete a draft. */
+  planDraftsDestroy(
+    draftId: number,
+  ): Promise<void> {
+    return this.none("DELETE", `/api/plan-drafts/${this.segment(draftId)}/`);
   }
 
   /**
@@ -1457,6 +1691,18 @@ export class Client extends Transport {
   }
 
   /**
+   * Mark a purchase as delivered. For the plan's merchant. It ends the customer's right to withdraw. Answers the
+   * plan; a repetition changes nothing.
+   */
+  agreementsDeliver(
+    planId: number,
+    body: Nothing = {},
+    idempotencyKey: string = this.newKey(),
+  ): Promise<Plan> {
+    return this.one("POST", `/api/plans/${this.segment(planId)}/delivery/`, { body, idempotencyKey });
+  }
+
+  /**
    * Say that a plan is not yours. For the plan's customer, once and before it is accepted. Merchant and operator are
    * told, nothing of the plan is late or collected, and the merchant makes no plan for this customer until they
    * allow it. Answers the plan.
@@ -1467,6 +1713,41 @@ export class Client extends Transport {
     idempotencyKey: string = this.newKey(),
   ): Promise<Plan> {
     return this.one("POST", `/api/plans/${this.segment(planId)}/dispute/`, { body, idempotencyKey });
+  }
+
+  /**
+   * The dispute of a plan. For the plan's customer and merchant, also after its end. 404 if the plan was never
+   * disputed.
+   */
+  agreementsDisputeShow(
+    planId: number,
+  ): Promise<Dispute> {
+    return this.one("GET", `/api/plans/${this.segment(planId)}/dispute/`);
+  }
+
+  /**
+   * Answer a dispute. For the plan's merchant, once. The customer reads the answer and has 14 days to accept the
+   * plan or to uphold the dispute. Another email and the end of the plan are answers, too: `customer-email` and
+   * `cancel`. Answers the plan.
+   */
+  agreementsDisputeAnswer(
+    planId: number,
+    body: DisputeAnswer,
+    idempotencyKey: string = this.newKey(),
+  ): Promise<Plan> {
+    return this.one("POST", `/api/plans/${this.segment(planId)}/dispute/answer/`, { body, idempotencyKey });
+  }
+
+  /**
+   * Uphold a dispute after the merchant's answer. For the plan's customer. An operator decides then. Answers the
+   * plan; a repetition changes nothing.
+   */
+  agreementsDisputeUphold(
+    planId: number,
+    body: Nothing = {},
+    idempotencyKey: string = this.newKey(),
+  ): Promise<Plan> {
+    return this.one("POST", `/api/plans/${this.segment(planId)}/dispute/uphold/`, { body, idempotencyKey });
   }
 
   /**
@@ -1653,6 +1934,17 @@ export class Client extends Transport {
   }
 
   /**
+   * The statement of a plan. For the plan's customer and merchant, from the ledger alone. `from` and `to` are
+   * booking dates, both included.
+   */
+  statementsOfPlan(
+    planId: number,
+    query: { from?: string; to?: string } = {},
+  ): Promise<Statement> {
+    return this.one("GET", `/api/plans/${this.segment(planId)}/statement/`, { query });
+  }
+
+  /**
    * Timeline of a plan. Newest first, for both parties. The customer sees the merchant as `by`, without the names of
    * its people. The next page is in the Link header.
    */
@@ -1661,6 +1953,18 @@ export class Client extends Transport {
     query: { include?: IncludeTotal; limit?: number; cursor?: string } = {},
   ): Promise<Page<TimelineEntry>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/timeline/`, { query });
+  }
+
+  /**
+   * Withdraw from a plan. For the plan's customer, until `withdrawal_ends_at`. The unpaid amount is void, for good.
+   * What was paid stays with the merchant until it refunds it. The merchant is told. Answers the plan.
+   */
+  agreementsWithdraw(
+    planId: number,
+    body: Nothing = {},
+    idempotencyKey: string = this.newKey(),
+  ): Promise<Plan> {
+    return this.one("POST", `/api/plans/${this.segment(planId)}/withdraw/`, { body, idempotencyKey });
   }
 
   /**
@@ -1695,6 +1999,27 @@ export class Client extends Transport {
     body: MetadataChange,
   ): Promise<Refund> {
     return this.one("PATCH", `/api/refunds/${this.segment(refundId)}/`, { body });
+  }
+
+  /** List your shops. Every merchant that made a plan for you, the newest first. The next page is in the Link header. */
+  shopsIndex(
+    query: { include?: IncludeTotal; limit?: number; cursor?: string } = {},
+  ): Promise<Page<Shop>> {
+    return this.page("GET", `/api/shops/`, { query });
+  }
+
+  /** Block a shop. It makes no new plan for you. Your plans with it go on. A repetition changes nothing. */
+  shopsBlock(
+    merchantId: number,
+  ): Promise<void> {
+    return this.none("PUT", `/api/shops/${this.segment(merchantId)}/block/`);
+  }
+
+  /** Allow a shop to make plans for you again. After a block, and after a dispute. A repetition changes nothing. */
+  shopsAllow(
+    merchantId: number,
+  ): Promise<void> {
+    return this.none("DELETE", `/api/shops/${this.segment(merchantId)}/block/`);
   }
 
   /** List the members of your team. In the order in which they joined. For owners; an API key can't read it. */

@@ -3,6 +3,7 @@
 from typing import Any, Final, get_args
 
 from portal.api.schemas.timeline import By
+from portal.domain.events import Cause, DisputeOutcome
 from portal.domain.permissions import Hat, Role, Standing
 from portal.domain.public_events import EventType, ObjectType
 from portal.domain.rescheduling import Change
@@ -27,6 +28,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "CustomerShow": get_args(Show),
     "DeliveryState": get_args(DeliveryState),
     "DisabledFor": get_args(DisabledFor),
+    "DisputeOutcome": get_args(DisputeOutcome),
     "EntryKind": get_args(EntryKind),
     "Notice": NOTICES,
     "EventObjectType": get_args(ObjectType),
@@ -53,6 +55,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "RescheduleWay": get_args(Change),
     "Sort": ("-id", "id"),
     "Standing": get_args(Standing),
+    "SystemCause": get_args(Cause),
     "TeamRole": get_args(Role),
     "TimelineActor": get_args(By),
 }

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from portal.api import parsing, problems
+from portal.api.openapi.agreement_examples import AGREEMENTS
 from portal.api.openapi.error_codes import UNREADABLE
 from portal.api.openapi.part_examples import PARTS
 from portal.api.openapi.refusals import REFUSED
@@ -74,6 +75,8 @@ _PLAN: Final[dict[str, Any]] = {
     "accepted_at": None,
     "lapses_at": None,
     "disputed_at": None,
+    "delivered_at": None,
+    "withdrawal_ends_at": None,
     "reschedule_proposal": None,
     "installments": [_INSTALLMENT, _SECOND, _THIRD],
 }
@@ -245,6 +248,7 @@ _SHAPES: Final[dict[str, Any]] = {
         "refunds": [{"id": 4, "payment": 9, "amount": "20.00"}],
     },
     "Nothing": {},
+    **AGREEMENTS,
     "CustomerEmail": {"customer_email": "layla@example.com"},
     "LinkChoice": {"kind": "customer"},
     "Link": {

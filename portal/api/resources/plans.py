@@ -1,31 +1,25 @@
 """Plans: merchants create them, and both parties read them."""
 
-from datetime import date
-from typing import Any, Final
-
 import msgspec
 from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal import access
-from portal.api import idempotency, parsing, ranges, schemas
+from portal.api import idempotency, new_plans, ranges, schemas
 from portal.api.callers import caller, merchant
 from portal.api.endpoints import endpoint, list_headers
-from portal.domain import clock, money, schedule
-from portal.errors import Fault, Invalid
+from portal.domain import clock
+from portal.errors import Invalid
 from portal.models import Plan
 from portal.reports import tallies
 from portal.reports.payments import refunds
 from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import PlanFilters
-from portal.services.accounts import accounts
 from portal.services.adjustments import metadata
 from portal.services.plans import plans
-from portal.services.plans.plans import NewPlan, PlanFound
+from portal.services.plans.plans import PlanFound
 
 bp = Blueprint("api_plans", __name__)
-UNREADABLE: Final = object()
-"""Stands for a field that could not be read, and has a fault already."""
 TAG = Tag("Plans", "A purchase, split into installments.")
 
 
@@ -50,7 +44,7 @@ def create(json: schemas.NewPlan) -> Response:
     first date in the past is accepted, for plans from another system. A customer without an account is invited.
     A deposit is due at once, on top of `num_installments`. With `installments` the amounts and days are your own.
     """
-    new, faults = _read(msgspec.structs.asdict(json))
+    new, faults = new_plans.read(msgspec.structs.asdict(json))
     if faults:
         raise Invalid(*faults)
     key = idempotency.request_key(json)
@@ -75,7 +69,7 @@ def preview(json: schemas.PlanTerms) -> schemas.Preview:
 
     Made by the function that makes the real one, from the same fields.
     """
-    new, faults = _read(msgspec.structs.asdict(json))
+    new, faults = new_plans.read(msgspec.structs.asdict(json))
     if faults:
         raise Invalid(*faults)
     seller = merchant()
@@ -151,73 +145,3 @@ def timeline(plan_id: int, query: schemas.TimelineQuery) -> tuple[list[schemas.T
         200,
         list_headers(query, lambda: tallies.count(lists.find_timeline(plan.id, private=not payer)), page.next_cursor),
     )
-
-
-@parsing.further_faults(schemas.NewPlan)
-@parsing.further_faults(schemas.PlanTerms)
-def _other_faults(values: parsing.Values) -> list[Fault]:
-    return _read(values)[1]
-
-
-def _read(values: dict[str, Any]) -> tuple[NewPlan, list[Fault]]:
-    """The new plan from the fields of a request, and the faults of the fields that were sent."""
-    seller = merchant()
-    today = clock.today(seller.time_zone)
-    faults = []
-    total: int | None = None
-    if "total_amount" in values:
-        try:
-            total = money.parse(values["total_amount"], seller.home_currency)
-        except money.BadAmount as bad:
-            faults.append(Fault("total_amount", "bad_amount", about=bad.about, **bad.facts))
-    deposit, rows, more = _schedule(values, seller.home_currency)
-    faults += more
-    count, first = values.get("num_installments"), values.get("start_date")
-    new = NewPlan(
-        customer_email=values.get("customer_email") or "",
-        total=money.MAX_MINOR if total is None else total,
-        num_installments=1 if count is None else count,
-        start_date=first or (today if deposit is None else schedule.LAST_DATE),
-        interval=values.get("interval") or "monthly",
-        deposit=deposit,
-        rows=rows,
-        description=values.get("description", ""),
-        external_id=values.get("external_id"),
-        notes=values.get("metadata", {}),
-    )
-    named = {fault.field for fault in faults}
-    found = plans.plan_faults(new, today, seller.home_currency, past_dates=True)
-    faults += [fault for fault in found if fault.field not in named]
-    if values.get("customer_email") is not None:
-        faults = accounts.email_faults(new.customer_email, "customer_email") + faults
-    return new, faults
-
-
-def _schedule(
-    values: dict[str, Any], currency: str
-) -> tuple[int | None, tuple[tuple[date, int], ...] | None, list[Fault]]:
-    """The deposit in minor units, the own dates and amounts, and the faults of the fields that belong together."""
-    faults: list[Fault] = []
-    deposit, sent = None, values.get("installments")
-    if values.get("deposit") is not None:
-        deposit = _amount(values["deposit"], "deposit", currency, faults)
-    own = ("num_installments", "start_date", "interval", "deposit")
-    if sent is None:
-        if "installments" in values:
-            faults += [Fault(name, "required", about="api") for name in own[:2] if values.get(name, UNREADABLE) is None]
-        return deposit, None, faults
-    faults += [Fault(name, "not_with_installments") for name in own if values.get(name) is not None]
-    rows = []
-    for place, row in enumerate(sent):
-        amount = _amount(row.amount, f"installments/{place}/amount", currency, faults)
-        rows.append((row.due_date, amount or 0))
-    return None, tuple(rows), faults
-
-
-def _amount(text: str, field: str, currency: str, faults: list[Fault]) -> int | None:
-    """The amount in minor units. A bad one is None, and one more of the faults; zero is left to the service."""
-    try:
-        return money.parse(text, currency)
-    except money.BadAmount as bad:
-        faults.append(Fault(field, "bad_amount", about=bad.about, **bad.facts))
-        return None

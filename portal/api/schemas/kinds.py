@@ -112,6 +112,7 @@ class Problem(Out, kw_only=True):
     payment_id: Annotated[Id, Meta(description="Of payment_in_flight, and of a declined payment.")] | UnsetType = UNSET
     plan_id: Annotated[Id, Meta(description="Of external_id_used: the plan that has it.")] | UnsetType = UNSET
     refund_ids: Annotated[list[Id], Meta(description="Of refund_declined: the refunds.")] | UnsetType = UNSET
+    open_plans: Annotated[int, Meta(description="Of figures_changed: the open plans now.")] | UnsetType = UNSET
     merchants: Annotated[list[MerchantChoice], Meta(description="Of choose_merchant: yours.")] | UnsetType = UNSET
 
 

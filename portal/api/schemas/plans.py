@@ -158,6 +158,10 @@ class Plan(Out, kw_only=True):
         Instant | None, Meta(description="Set while the plan waits for acceptance: it counts nowhere until then.")
     ]
     disputed_at: Annotated[Instant | None, Meta(description="Set while the customer says that the plan is not theirs.")]
+    delivered_at: Annotated[Instant | None, Meta(description="When the merchant marked the purchase as delivered.")]
+    withdrawal_ends_at: Annotated[
+        Instant | None, Meta(description="The end of the customer's right to withdraw. Null without that right.")
+    ]
     reschedule_proposal: Annotated[
         RescheduleProposal | None, Meta(description="The open proposal of other days, which the customer may answer.")
     ]
@@ -223,6 +227,8 @@ def fields_of(facts: PlanFacts) -> dict[str, Any]:
         "accepted_at": facts.accepted_at,
         "lapses_at": facts.lapses_at,
         "disputed_at": facts.disputed_at,
+        "delivered_at": facts.delivered_at,
+        "withdrawal_ends_at": facts.withdrawal_ends_at,
         "reschedule_proposal": None if facts.proposal is None else proposal(facts.proposal),
         "installments": [installment(part) for part in facts.installments],
         **{name: decimal(amount, facts.currency) for name, amount in amounts.items()},

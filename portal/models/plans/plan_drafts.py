@@ -58,6 +58,7 @@ class PlanDraft(Model):
     tried_at: Mapped[Instant | None]
     fault: Mapped[str | None] = mapped_column(String(40))
     external_id: Mapped[str | None] = mapped_column(String(100))
+    notes: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default=text("'{}'::jsonb"))
     import_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("imports.id"))
     line: Mapped[int | None]
     sent_at: Mapped[Instant | None]

@@ -206,7 +206,8 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
         faults.append(Fault("role", "merchants_closed"))
     if new.role == "merchant":
         faults += merchant_settings.merchant_faults(new.business_name, new.time_zone, new.home_currency)
-    faults += _taken(new.username) or registrations.like_another(new.username)
+    alike = registrations.like_another(new.username)  # first: one that comes meanwhile is taken, and not alike
+    faults += _taken(new.username) or alike
     if email is not None and _is_proven_at_once(new) and (holder := _holder_of(email)) is not None:
         faults += [Fault("email", "email_taken")] if holder.is_claimed else []
     end_reading()

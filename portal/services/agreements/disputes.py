@@ -64,11 +64,26 @@ def dispute(plan_id: int, *, customer_id: int, request_key: RequestKey | None = 
     return Disputed(row_facts.changed_plan(plan.id))
 
 
+@dataclass(frozen=True, slots=True)
+class Answered(Result):
+    """The business answered the dispute."""
+
+    plan: PlanFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Upheld(Result):
+    """The customer disputes the plan after the answer, too, now or before."""
+
+    plan: PlanFacts
+
+
 @unit_of_work
-def answer(plan_id: int, *, actor: Actor, text: str) -> None:
+def answer(plan_id: int, *, actor: Actor, text: str, request_key: RequestKey | None = None) -> Answered:
     """The business answers a dispute, once. The customer then has DECIDED_AFTER to accept or to uphold it.
 
-    Refuses: forbidden; own_plan; not_found; not_disputed; already_answered; Invalid on answer.
+    Refuses: forbidden; own_plan; not_found; not_disputed; already_answered; Invalid on answer; idempotency_key_reused;
+    still_running; busy.
     """
     text = read_text("answer", text, if_empty=Fault("answer", "required"))
     plan = plan_lock.lock(plan_id, actor, "cancel")
@@ -79,13 +94,14 @@ def answer(plan_id: int, *, actor: Actor, text: str) -> None:
     row.answered_at, row.answered_by = clock.now(), actor.user_id
     events.record(DisputeAnswered(reason_id=row.answer_id), plan_id=plan.id, by=actor.user_id)
     notices.tell_customer("dispute_answered", plan)
+    return Answered(row_facts.changed_plan(plan.id))
 
 
 @unit_of_work
-def uphold(plan_id: int, *, customer_id: int) -> None:
+def uphold(plan_id: int, *, customer_id: int, request_key: RequestKey | None = None) -> Upheld:
     """The customer disputes the plan still, after the answer: the operator decides. A second time changes nothing.
 
-    Refuses: not_found; not_disputed; not_answered.
+    Refuses: not_found; not_disputed; not_answered; idempotency_key_reused; still_running; busy.
     """
     plan = acceptances.lock_owed(plan_id, customer_id)
     row = _open(plan)
@@ -96,6 +112,7 @@ def uphold(plan_id: int, *, customer_id: int) -> None:
         events.record(DisputeUpheld(), plan_id=plan.id, by=customer_id)
         notices.tell_business("upheld", plan)
         notices.tell_operators("upheld", plan)
+    return Upheld(row_facts.changed_plan(plan.id))
 
 
 @unit_of_work

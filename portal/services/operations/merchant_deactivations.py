@@ -4,12 +4,17 @@ Its members sign in and read. Payments in flight are settled as usual. Refunds t
 operator releases them (refund_releases.py).
 """
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Merchant
+from portal.services.idempotency import RequestKey
 from portal.services.operations import acts
+from portal.services.results import Result
 from portal.services.unit_of_work import unit_of_work
 
 
@@ -46,11 +51,20 @@ def reactivate(merchant_id: int, *, actor: Actor | None, reason: str) -> None:
     acts.tell_owners("merchant_reactivated", merchant, act_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Objected(Result):
+    """The objection of a business's owner is sent to the operators."""
+
+    merchant_id: int
+    created_at: datetime
+
+
 @unit_of_work
-def object_to(actor: Actor, *, text: str) -> None:
+def object_to(actor: Actor, *, text: str, request_key: RequestKey | None = None) -> Objected:
     """Send an owner's objection to the operators. At most MAX_OBJECTIONS in a day.
 
-    Refuses: forbidden; not_deactivated; too_many_objections; Invalid on reason; busy.
+    Refuses: forbidden; not_deactivated; too_many_objections; Invalid on reason; idempotency_key_reused; still_running;
+    busy.
     """
     merchant = lock(actor.business("own"))
     text = acts.reason_of(text)
@@ -59,6 +73,7 @@ def object_to(actor: Actor, *, text: str) -> None:
     if acts.objections_today(merchant.id) >= acts.MAX_OBJECTIONS:
         raise Refused("too_many_objections")
     acts.record("merchant_objected", by=actor.user_id, merchant=merchant, reason=text)
+    return Objected(merchant.id, clock.now())
 
 
 def lock(merchant_id: int) -> Merchant:

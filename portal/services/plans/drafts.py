@@ -6,8 +6,8 @@
 import random
 import time
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Final
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, Final
 
 import structlog
 from sqlalchemy import ColumnElement, func, or_, select, update
@@ -15,13 +15,14 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from portal import queue
 from portal.domain import clock, identifiers, typed_text
 from portal.domain.permissions import Actor
+from portal.domain.schedule import PlanInterval, Row
 from portal.errors import Forbidden, Invalid, NotFound, QistError, Refused
 from portal.extensions import db
 from portal.models import Merchant, PlanDraft, User
 from portal.services import mail_limits
 from portal.services.accounts import accounts
 from portal.services.idempotency import RequestKey
-from portal.services.plans import plans
+from portal.services.plans import plan_lock, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.results import Result
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
@@ -42,27 +43,67 @@ MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
+class DraftFacts:
+    """A draft with the schedule that its plan will have, in minor units of `currency`.
+
+    `fault` is the code of the refusal with which it could not become a plan at the instant `tried_at`.
+    """
+
+    id: int
+    customer_email: str
+    description: str
+    total: int
+    currency: str
+    interval: PlanInterval
+    start_date: date
+    deposit: int | None
+    rows: tuple[Row, ...]
+    external_id: str | None
+    notes: dict[str, Any]
+    created_at: datetime
+    tried_at: datetime | None
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PlanDraftSaved(Result):
     """The plan is kept as a draft until an operator approves the business."""
 
-    draft_id: int
+    version: ClassVar[int] = 2
+
+    draft: DraftFacts
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDraftFound(Result):
+    """An equal draft with this external id existed before. Nothing was saved."""
+
+    draft: DraftFacts
 
 
 @unit_of_work
-def save(actor: Actor, new: NewPlan, *, request_key: RequestKey | None = None) -> PlanDraftSaved:
-    """Keep a plan as a draft. Nothing reaches its customer, and no account is made.
+def save(
+    actor: Actor, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None
+) -> PlanDraftSaved | PlanDraftFound:
+    """Keep a plan as a draft. Nothing reaches its customer, and no account is made. `past_dates` as plans.open_plan.
 
-    Refuses: forbidden; merchant_live (the business makes plans); too_many_drafts (LIMIT); Invalid, with all faults at
-    once, as plans.open_plan; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; merchant_live (the business makes plans); too_many_drafts (LIMIT); external_id_used (by another
+    draft); Invalid, with all faults at once, as plans.open_plan; idempotency_key_reused; still_running; busy.
     """
     merchant_id = actor.business("create_plans")
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"key_share": True}, populate_existing=True)
     if merchant.standing != "draft":
         raise Refused("merchant_live")
     faults = accounts.email_faults(new.customer_email, "customer_email")
-    faults += plans.plan_faults(new, clock.today(merchant.time_zone), merchant.home_currency)
+    faults += plans.plan_faults(new, clock.today(merchant.time_zone), merchant.home_currency, past_dates=past_dates)
     if faults:
         raise Invalid(*faults)
+    external_id = None if new.external_id is None else typed_text.read(new.external_id)
+    former = _of_external_id(merchant_id, external_id)
+    if former is not None:
+        if _is_same(former, new):
+            return PlanDraftFound(facts_of(former, merchant))
+        raise Refused("external_id_used", about="draft")
     count = PlanDraft.of_merchant(merchant_id).with_only_columns(func.count()).order_by(None)
     if (db.session.scalar(count) or 0) >= LIMIT:
         raise Refused("too_many_drafts", limit=LIMIT)
@@ -79,10 +120,55 @@ def save(actor: Actor, new: NewPlan, *, request_key: RequestKey | None = None) -
         deposit=new.deposit if new.rows is None else None,
         schedule=None if new.rows is None else [[due.isoformat(), amount] for due, amount in new.rows],
         created_at=clock.now(),
+        external_id=external_id,
+        notes=new.notes,
     )
     db.session.add(draft)
     db.session.flush()
-    return PlanDraftSaved(draft.id)
+    return PlanDraftSaved(facts_of(draft, merchant))
+
+
+def facts_of(draft: PlanDraft, merchant: Merchant) -> DraftFacts:
+    """The facts of a draft of this business."""
+    rows = plans.schedule_of(_plan_of(draft, merchant), clock.today(merchant.time_zone))
+    return DraftFacts(
+        id=draft.id,
+        customer_email=draft.customer_email,
+        description=draft.description,
+        total=draft.total,
+        currency=draft.currency,
+        interval=draft.interval,
+        start_date=draft.start_date if draft.schedule is None else rows[0].due_date,
+        deposit=draft.deposit,
+        rows=tuple(rows),
+        external_id=draft.external_id,
+        notes=draft.notes,
+        created_at=draft.created_at,
+        tried_at=draft.tried_at,
+        fault=draft.fault,
+    )
+
+
+def _of_external_id(merchant_id: int, external_id: str | None) -> PlanDraft | None:
+    """The business's draft with this external id, also of an import. Locks the id until the transaction ends."""
+    if external_id is None:
+        return None
+    plan_lock.lock_external_id("plan", merchant_id, external_id)
+    mine = select(PlanDraft).where(PlanDraft.merchant_id == merchant_id, PlanDraft.external_id == external_id)
+    return db.session.scalar(mine)
+
+
+def _is_same(draft: PlanDraft, new: NewPlan) -> bool:
+    """The draft was typed, with these terms."""
+    email = accounts.read_email(new.customer_email, "customer_email")
+    if draft.import_id is not None or identifiers.email_key(email) != identifiers.email_key(draft.customer_email):
+        return False
+    typed = (new.total, typed_text.read(new.description), new.notes, new.rows)
+    if typed != (draft.total, draft.description, draft.notes, _rows(draft)):
+        return False
+    terms = (new.num_installments, new.interval, new.start_date, new.deposit)
+    kept = (draft.num_installments, draft.interval, draft.start_date, draft.deposit)
+    return new.rows is not None or terms == kept
 
 
 @unit_of_work
@@ -182,7 +268,15 @@ def _open(draft_id: int) -> None:
     merchant = db.session.get_one(Merchant, draft.merchant_id)
     if merchant.home_currency != draft.currency:
         raise Refused("currency_changed")
-    new = NewPlan(
+    new = _plan_of(draft, merchant)
+    maker = Actor(draft.created_by, draft.merchant_id, frozenset({"create_plans"}))
+    db.session.delete(draft)
+    plans.open_inside(maker, new, past_dates=True, import_id=draft.import_id)
+
+
+def _plan_of(draft: PlanDraft, merchant: Merchant) -> NewPlan:
+    """The plan that the draft becomes."""
+    return NewPlan(
         customer_email=draft.customer_email,
         total=draft.total,
         num_installments=draft.num_installments,
@@ -193,10 +287,8 @@ def _open(draft_id: int) -> None:
         deposit_on=clock.local_date(draft.created_at, merchant.time_zone),
         external_id=draft.external_id,
         rows=_rows(draft),
+        notes=draft.notes,
     )
-    maker = Actor(draft.created_by, draft.merchant_id, frozenset({"create_plans"}))
-    db.session.delete(draft)
-    plans.open_inside(maker, new, past_dates=True, import_id=draft.import_id)
 
 
 def _rows(draft: PlanDraft) -> tuple[tuple[date, int], ...] | None:

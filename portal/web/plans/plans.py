@@ -24,7 +24,7 @@ from portal.reports.plans.filters import PlanFilters
 from portal.reports.ranges import Between
 from portal.services.idempotency import RequestKey
 from portal.services.plans import drafts, plans
-from portal.services.plans.drafts import PlanDraftSaved
+from portal.services.plans.drafts import PlanDraftFound, PlanDraftSaved
 from portal.services.plans.plans import NewPlan, PlanCreated, PlanFound
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
@@ -245,14 +245,16 @@ def create() -> ResponseReturnValue:
         else:
             raise opened.error
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
-    if isinstance(opened, PlanDraftSaved):
+    if isinstance(opened, PlanDraftSaved | PlanDraftFound):
         flash(_("Draft saved. It becomes a plan once your business is approved."), "success")
         return go(url_for("drafts.index"))
     flash(_("Plan created."), "success")
     return go(url_for("plans.show", plan_id=opened.plan_id))
 
 
-def _save(actor: Actor, new_plan: NewPlan, key: RequestKey) -> PlanCreated | PlanFound | PlanDraftSaved:
+def _save(
+    actor: Actor, new_plan: NewPlan, key: RequestKey
+) -> PlanCreated | PlanFound | PlanDraftSaved | PlanDraftFound:
     """Open the plan; for a business that waits for approval, save a draft."""
     if actor.standing == "draft":
         return drafts.save(actor, new_plan, request_key=key)

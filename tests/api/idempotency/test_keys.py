@@ -16,7 +16,7 @@ from portal.gateways.payment.simulated.tables import charges
 from portal.models import IdempotencyKey, Payment, PaymentMethod, Plan, Refund
 from portal.services.payments import outcomes, refunds
 from tests.api import Api, Person, a_name, create_plan, merchant, problem
-from tests.fixtures import people, webhooks
+from tests.fixtures import operations, people, webhooks
 
 TERMS = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31"}
 REPLAYED = "Idempotent-Replayed"
@@ -53,6 +53,8 @@ def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Pe
     assert omar.api.post(paid).status_code == 200
     lost = {"payment_method": "card_lost_charged"}
     tomorrow = str(clock.today("Asia/Riyadh") + timedelta(days=1))
+    with operations.registration(app, "approval"):
+        dana = merchant(api)
     asks = {
         "plans_create": (amal, "/api/plans/", {"customer_email": omar.email, **TERMS}),
         "payments_record": (
@@ -71,6 +73,7 @@ def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Pe
             f"/api/plans/{create_plan(amal, omar.email)['id']}/reschedule/",
             {"how": "split", "num_installments": 1, "due_date": tomorrow, "reason": "All at once"},
         ),
+        "plan_drafts_create": (dana, "/api/plan-drafts/", {"customer_email": omar.email, **TERMS}),
         "payment_methods_create": (omar, "/api/payment-methods/", {"card": "card_ok"}),
         "webhook_endpoints_send_again": (amal, f"/api/webhook-endpoints/{endpoint}/deliveries/{event}/send/", {}),
         "installments_pay": (omar, pay_address(plan, 1), lost),
@@ -78,8 +81,8 @@ def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Pe
     }
     document = api.get("/api/openapi.json").json()
     declared = set()
-    for operations in document["paths"].values():
-        for operation in operations.values():
+    for path in document["paths"].values():
+        for operation in path.values():
             for response in operation.get("responses", {}).values() if isinstance(operation, dict) else ():
                 if {"Location", "Idempotent-Replayed"} <= set(response.get("headers", ())):
                     declared.add(operation["operationId"])

@@ -10,9 +10,10 @@ from flask import Flask
 from portal.api.endpoints import declared
 from portal.domain import clock
 from portal.gateways import payment as gateway
+from portal.services.operations import merchant_deactivations
 from portal.services.payments import outcomes, refunds
 from tests.api import Api, Person, create_plan, customer, merchant, register
-from tests.fixtures import people, webhooks
+from tests.fixtures import operations, people, webhooks
 from tests.fixtures.agreements import acceptance
 from tests.fixtures.stored_results import secrets_of, shapes_of, stored_results
 
@@ -117,8 +118,22 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
     with acceptance(app, "required"):
         waiting = send(amal, "/api/plans/", {"customer_email": sara.email, **terms}, 201)
     send(sara, f"/api/plans/{waiting['id']}/dispute/", {}, 200)
+    send(amal, f"/api/plans/{waiting['id']}/dispute/answer/", {"answer": "A cake"}, 200)
+    send(sara, f"/api/plans/{waiting['id']}/dispute/uphold/", {}, 200)
     send(sara, f"/api/plans/{waiting['id']}/accept/", {}, 200)
     send(sara, f"/api/plans/{waiting['id']}/pay/", {"choice": "all"}, 200)
+    assert amal.api.call("PATCH", "/api/merchant/", {"withdrawal_days": 14}).status_code == 200
+    for act, person in (("withdraw", omar), ("delivery", amal)):
+        send(person, f"/api/plans/{create_plan(amal, omar.email)['id']}/{act}/", {}, 200)
+    with operations.registration(app, "approval"):
+        dana = merchant(api)
+    draft = {"customer_email": omar.email, **terms, "external_id": "order 1"}
+    send(dana, "/api/plan-drafts/", draft, 201)
+    send(dana, "/api/plan-drafts/", draft, 200)
+    badr = merchant(api)
+    with app.app_context():
+        merchant_deactivations.deactivate(badr.id, actor=operations.olga(), reason="A complaint")
+    send(badr, "/api/merchant/objections/", {"reason": "It was another shop"}, 200)
     with app.app_context():
         endpoint, event = webhooks.a_sent_event(people.owner(amal.id))
     send(amal, f"/api/webhook-endpoints/{endpoint}/deliveries/{event}/send/", {}, 202)
@@ -138,7 +153,12 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
         assert secrets_of(results) == []
         assert shapes_of(results) == {
             "Accepted",
+            "Answered",
             "CreditGiven",
+            "Delivered",
+            "Objected",
+            "Upheld",
+            "Withdrawn",
             "PlanRescheduled",
             "CustomerCorrected",
             "DeliveryQueued",
@@ -153,6 +173,8 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
             "PaymentVoided",
             "PlanCancelled",
             "PlanCreated",
+            "PlanDraftFound",
+            "PlanDraftSaved",
             "PlanFound",
             "PlanWrittenOff",
             "ProposalEnded",

@@ -185,9 +185,9 @@ def test_drafts_have_a_limit_and_belong_to_their_business(app: Flask, monkeypatc
     with pytest.raises(Refused, match="too_many_drafts"):
         drafts.save(operations.owner(dana), new_plan("nadia@example.com", dana))
     with pytest.raises(NotFound):
-        drafts.discard(saved.draft_id, actor=people.owner(people.amal()))
+        drafts.discard(saved.draft.id, actor=people.owner(people.amal()))
     with pytest.raises(Forbidden):
-        drafts.discard(saved.draft_id, actor=permissions.member(dana, dana, "viewer"))
+        drafts.discard(saved.draft.id, actor=permissions.member(dana, dana, "viewer"))
     assert draft_count() == 1
 
 

@@ -21,7 +21,7 @@ ERASED: Final = {
     "operator_acts": {"reason"},
     "passkeys": {"name"},
     "payment_methods": {"token", "brand", "last4"},
-    "plan_drafts": {"customer_email", "description", "external_id"},
+    "plan_drafts": {"customer_email", "description", "external_id", "metadata"},
     "security_events": {"address", "browser"},
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
