@@ -91,7 +91,7 @@ class Model:
             amount -= share
 
     def shift(self, days: int) -> None:
-        """What is left of each row goes to a new one, some days later. What was settled of it stays."""
+        """Rows of the rest, some days later. The settled part of each row stays."""
         for row in [self.rows[place] for place in self.by_due() if self.rows[place].left]:
             self.rows.append(Row(row.left, row.due + days))
             row.moved += row.left
