@@ -13,8 +13,8 @@ from portal.services.operations import approvals
 from portal.services.payments import outcomes
 from portal.services.plans import drafts
 from portal.web.labels import one_use_key
+from tests.api.idempotency.stored_results import secrets_of, shapes_of, stored_results
 from tests.fixtures import operations, people
-from tests.fixtures.stored_results import secrets_of, shapes_of, stored_results
 from tests.pages.pseudo_language import english
 from tests.web import browser_of
 from tests.web.acts import a_cash_payment, check, hidden, money_of, words

@@ -13,9 +13,9 @@ from portal.gateways import payment as gateway
 from portal.services.operations import merchant_deactivations
 from portal.services.payments import outcomes, refunds
 from tests.api import Api, Person, create_plan, customer, merchant, register
+from tests.api.idempotency.stored_results import secrets_of, shapes_of, stored_results
 from tests.fixtures import operations, people, webhooks
 from tests.fixtures.agreements import acceptance
-from tests.fixtures.stored_results import secrets_of, shapes_of, stored_results
 
 WHY = {"reason": "A layer was missing"}
 REPLAYED = "Idempotent-Replayed"
