@@ -118,8 +118,13 @@ def load(merchant_id: int, described: Sequence[Described]) -> Objects:
         ids[one.about].add(one.object_id)
     loaded = Objects()
     if ids["plan"]:
-        parties = joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments)
-        loaded.plans = _by_id(select(Plan).options(*parties).where(Plan.id.in_(ids["plan"])))
+        shown = (
+            joinedload(Plan.merchant),
+            joinedload(Plan.customer),
+            joinedload(Plan.open_proposal),
+            selectinload(Plan.installments),
+        )
+        loaded.plans = _by_id(select(Plan).options(*shown).where(Plan.id.in_(ids["plan"])))
         loaded.totals = refund_totals(list(ids["plan"]))
     if ids["installment"]:
         query = select(Installment).options(joinedload(Installment.plan))

@@ -53,6 +53,12 @@ def run(api: Api, folder: Path, amal: Person, omar: Person, *more: str) -> None:
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
 
 
+def test_a_case_an_operation(api: Api, tmp_path: Path) -> None:
+    phases = ("--phases", "examples,fuzzing")
+    run(api, tmp_path, merchant(api), customer(api), "--max-examples", "1", "--no-shrink", "--seed", "1", *phases)
+
+
+@pytest.mark.long
 def test_a_few_cases_an_operation(api: Api, tmp_path: Path) -> None:
     run(api, tmp_path, merchant(api), customer(api), "--max-examples", "5", "--no-shrink", "--seed", "1")
 
