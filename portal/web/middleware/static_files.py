@@ -83,7 +83,9 @@ def init_app(app: Flask) -> None:
         return encoded or (bundled(current) if name == SHEET else None)
 
     def serve(environ: Any, start_response: Any) -> Any:
-        current = environ[_VERSION] = version()
+        if not environ["PATH_INFO"].startswith("/static/"):
+            return inner(environ, start_response)
+        current = version()
         if (response := found(environ, current)) is not None:
             return response(environ, start_response)
         return files_of(current)(environ, start_response)
@@ -95,8 +97,10 @@ def init_app(app: Flask) -> None:
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static":
-            current = request.environ.get(_VERSION) if has_request_context() else None
-            values["filename"] = f"{current or version()}/{values['filename']}"
+            kept = request.environ if has_request_context() else {}
+            if _VERSION not in kept:
+                kept[_VERSION] = version()
+            values["filename"] = f"{kept[_VERSION]}/{values['filename']}"
 
 
 def _vary(headers: Any, path: str, url: str) -> None:
