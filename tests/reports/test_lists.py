@@ -47,9 +47,17 @@ def test_lists_ordered_by_two_columns_lead_back(amal: Actor) -> None:
 def test_tallies_agree_with_their_lists(amal: Actor) -> None:
     assert plans.tally_plans(amal, PlanFilters()) == Tally(7, False, {"SAR": 630_00})
     assert plans.tally_installments(amal, InstallmentFilters(status="paid")) == Tally(1, False, {"SAR": 30_00})
-    late = plans.list_installments(amal, InstallmentFilters(status="late"), limit=100).items
-    tally = plans.tally_installments(amal, InstallmentFilters(status="late"))
-    assert tally == Tally(len(late), False, {"SAR": sum(row.remaining for row in late)})
+    middle = plans.list_installments(amal, InstallmentFilters(status="late"), limit=100).items[1].due_date
+    for filters in (
+        InstallmentFilters(status="late"),
+        InstallmentFilters(status="late", currency="SAR", due_before=middle),
+        InstallmentFilters(status="late", due_after=middle),
+        InstallmentFilters(status="late", customer_email="omar@example.com"),
+    ):
+        late = plans.list_installments(amal, filters, limit=100).items
+        sums = {"SAR": sum(row.remaining for row in late)} if late else {}
+        assert plans.tally_installments(amal, filters) == Tally(len(late), False, sums)
+    assert plans.tally_installments(amal, InstallmentFilters(status="late", currency="KWD")) == Tally(0, False, {})
     assert payments.tally_payments(amal, PaymentFilters()) == Tally(1, False, {"SAR": 30_00})
     assert payments.tally_payments(amal, PaymentFilters(state="declined")) == Tally(0, False, {})
 

@@ -11,7 +11,7 @@ from portal.domain import clock, typed_text
 from portal.domain.events import KINDS, CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Allocation, Event, Installment, Invitation, Payment, Plan, User
+from portal.models import Allocation, DueTotal, Event, Installment, Invitation, Payment, Plan, User
 from portal.models.payments.payments import RECEIVED
 from portal.reports import paging, search
 from portal.reports.paging import Order, Page
@@ -58,11 +58,35 @@ def tally_plans(actor: Actor, filters: PlanFilters) -> Tally:
 def tally_installments(actor: Actor, filters: InstallmentFilters) -> Tally:
     """The installments that pass the filters: what remains of open ones, what was paid of paid ones, else what is
     expected (the amount without what was credited, written off or moved to other installments).
+
+    All late installments of a business are summed from the rows of totals, so their number has no bound.
     """
+    days = InstallmentFilters(
+        status="late", currency=filters.currency, due_before=filters.due_before, due_after=filters.due_after
+    )
+    if actor.merchant_id is not None and filters == days:
+        return _late_of_business(actor.merchant_id, filters)
     expected = Installment.amount - Installment.credited - Installment.written_off - Installment.moved
     amounts = {"open": Installment.remaining, "late": Installment.remaining, "paid": Installment.paid}
     amount = amounts.get(filters.status or "", expected)
     return tally(find_installments(actor, filters), Installment.currency, amount)
+
+
+def _late_of_business(merchant_id: int, filters: InstallmentFilters) -> Tally:
+    """The tally of the late installments due on these days, in one of the currencies or in all."""
+    query = (
+        select(DueTotal.currency, func.sum(DueTotal.chased), func.sum(DueTotal.chased_amount))
+        .where(DueTotal.merchant_id == merchant_id, DueTotal.late_at <= clock.now())
+        .group_by(DueTotal.currency)
+    )
+    if filters.currency:
+        query = query.where(DueTotal.currency == filters.currency)
+    if filters.due_before:
+        query = query.where(DueTotal.due_date < filters.due_before)
+    if filters.due_after:
+        query = query.where(DueTotal.due_date > filters.due_after)
+    rows = db.session.execute(query.order_by(DueTotal.currency)).all()
+    return Tally(sum(int(count) for _, count, _ in rows), False, {code: int(total) for code, _, total in rows if total})
 
 
 def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
