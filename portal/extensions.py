@@ -247,8 +247,8 @@ def watch_connections(engine: Engine) -> None:
         if isinstance(cursor, ServerCursor):
             cursor.connection.execute(limits)
             return False
-        values = ClientCursor(cursor.connection).mogrify(statement, parameters) if parameters else statement
-        cursor.execute(f"{limits}; {values}", prepare=False)
+        bound = ClientCursor(cursor.connection).mogrify(statement, parameters)  # also for its %% without parameters
+        cursor.execute(f"{limits}; {bound}", prepare=False)
         while cursor.nextset():  # the last result is the statement's
             pass
         return True

@@ -145,3 +145,12 @@ def test_a_changed_row_that_is_gone_is_an_error(plan_id):
 
     with pytest.raises(StaleDataError):
         change()
+
+
+@pytest.mark.parametrize("statement", ["SELECT 'per % cent'", "SELECT 'per % ' || :word"])
+def test_the_first_statement_of_a_transaction_keeps_its_percent_signs(context, statement):
+    @unit_of_work
+    def answer():
+        return db.session.scalar(text(statement), {"word": "cent"} if ":word" in statement else {})
+
+    assert answer() == "per % cent"
