@@ -72,12 +72,14 @@ INSERT INTO ledger_entries (merchant_id, plan_id, kind, booked_on, recorded_at)
 INSERT INTO ledger_entries (merchant_id, plan_id, payment_id, kind, booked_on, recorded_at)
     SELECT 1, plan_id, id, 'payment', settled_at::date, settled_at FROM payments;
 INSERT INTO ledger_entries (merchant_id, plan_id, refund_id, kind, booked_on, recorded_at)
-    SELECT 1, plan_id, id, 'refund', settled_at::date, settled_at FROM refunds;
+    SELECT 1, plan_id, id, kind, settled_at::date, settled_at
+    FROM refunds, unnest(ARRAY['refund_begun', 'refund']) AS kind;
 INSERT INTO ledger_lines (entry_id, account, currency, amount)
     SELECT id, account, 'SAR', amount FROM ledger_entries, LATERAL (VALUES
         ('plan_opened', 'receivable', 400), ('plan_opened', 'sales', -400),
         ('payment', 'clearing', 100), ('payment', 'receivable', -100),
-        ('refund', 'refunds', 10), ('refund', 'clearing', -10)) AS line (of, account, amount)
+        ('refund_begun', 'refunds', 10), ('refund_begun', 'refunds_payable', -10),
+        ('refund', 'refunds_payable', 10), ('refund', 'clearing', -10)) AS line (of, account, amount)
     WHERE of = kind;
 INSERT INTO events (plan_id, actor_id, kind, data, created_at)
     SELECT id, 1, 'plan.opened', jsonb_build_object('amount', 400, 'installments', 4), created_at FROM plans;

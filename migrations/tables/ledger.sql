@@ -5,9 +5,8 @@ CREATE TABLE ledger_entries (
     merchant_id bigint NOT NULL CONSTRAINT fk_ledger_entries_merchant_id REFERENCES merchants (id),
     plan_id bigint NOT NULL CONSTRAINT fk_ledger_entries_plan_id REFERENCES plans (id),
     payment_id bigint CONSTRAINT fk_ledger_entries_payment_id REFERENCES payments (id),
-    refund_id bigint CONSTRAINT fk_ledger_entries_refund_id REFERENCES refunds (id)
-        CONSTRAINT uq_ledger_entries_refund_id UNIQUE,
-    kind varchar(12) NOT NULL,
+    refund_id bigint CONSTRAINT fk_ledger_entries_refund_id REFERENCES refunds (id),
+    kind varchar(15) NOT NULL,
     reason_id bigint,
     created_by bigint CONSTRAINT fk_ledger_entries_created_by REFERENCES users (id),
     booked_on date NOT NULL,
@@ -16,11 +15,14 @@ CREATE TABLE ledger_entries (
     CONSTRAINT fk_ledger_entries_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_ledger_entries_kind CHECK (
         kind IN (
-            'plan_opened', 'plan_undone', 'payment', 'refund', 'credit', 'write_off', 'cancellation', 'reversal', 'void'
+            'plan_opened', 'plan_undone', 'payment', 'refund_begun', 'refund', 'refund_declined', 'credit', 'write_off',
+            'cancellation', 'reversal', 'void'
         )
     ),
     CONSTRAINT ck_ledger_entries_payment CHECK ((kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)),
-    CONSTRAINT ck_ledger_entries_refund CHECK ((kind = 'refund') = (refund_id IS NOT NULL)),
+    CONSTRAINT ck_ledger_entries_refund CHECK (
+        (kind IN ('refund_begun', 'refund', 'refund_declined')) = (refund_id IS NOT NULL)
+    ),
     CONSTRAINT ck_ledger_entries_value_on CHECK (value_on < booked_on)
 );
 
@@ -29,6 +31,10 @@ CREATE INDEX ix_ledger_entries_merchant_id_recorded_at_id ON ledger_entries (mer
 CREATE INDEX ix_ledger_entries_plan_id_id ON ledger_entries (plan_id, id);
 CREATE UNIQUE INDEX uq_ledger_entries_payment_id_kind ON ledger_entries (payment_id, kind)
     WHERE payment_id IS NOT NULL;
+CREATE UNIQUE INDEX uq_ledger_entries_refund_id_kind ON ledger_entries (refund_id, kind)
+    WHERE refund_id IS NOT NULL;
+CREATE UNIQUE INDEX uq_ledger_entries_refund_outcome ON ledger_entries (refund_id)
+    WHERE kind IN ('refund', 'refund_declined');
 
 CREATE TABLE ledger_lines (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_ledger_lines PRIMARY KEY,

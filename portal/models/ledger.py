@@ -26,9 +26,21 @@ from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
 
 EntryKind = Literal[
-    "plan_opened", "plan_undone", "payment", "refund", "credit", "write_off", "cancellation", "reversal", "void"
+    "plan_opened",
+    "plan_undone",
+    "payment",
+    "refund_begun",
+    "refund",
+    "refund_declined",
+    "credit",
+    "write_off",
+    "cancellation",
+    "reversal",
+    "void",
 ]
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
+REFUND_KINDS: tuple[EntryKind, ...] = ("refund_begun", "refund", "refund_declined")
+"""The kinds of the entries of a refund: asked for, made, declined. A refund of recorded money has only the second."""
 
 Account = Literal[
     "cash",
@@ -67,7 +79,7 @@ class LedgerEntry(Model):
     merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.id"))
     plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"))
     payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
-    refund_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("refunds.id"), unique=True)
+    refund_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("refunds.id"))
     kind: Mapped[EntryKind] = mapped_column(Enum(*ENTRY_KINDS, name="kind", native_enum=False, create_constraint=True))
     reason_id: Mapped[int | None] = mapped_column(BigInteger)
     created_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
@@ -80,7 +92,7 @@ class LedgerEntry(Model):
         case(
             (and_(kind == "reversal", created_by.is_(None)), "taken_back"),
             (
-                kind == "refund",
+                kind.in_(REFUND_KINDS),
                 select(case((Refund.excess, "overcharged")))
                 .where(Refund.id == refund_id)
                 .correlate_except(Refund)
@@ -105,7 +117,22 @@ class LedgerEntry(Model):
             postgresql_where=(payment_id.is_not(None)),
         ),
         CheckConstraint("(kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)", name="payment"),
-        CheckConstraint("(kind = 'refund') = (refund_id IS NOT NULL)", name="refund"),
+        Index(
+            "uq_ledger_entries_refund_id_kind",
+            "refund_id",
+            "kind",
+            unique=True,
+            postgresql_where=(refund_id.is_not(None)),
+        ),
+        Index(
+            "uq_ledger_entries_refund_outcome",
+            "refund_id",
+            unique=True,
+            postgresql_where=kind.in_(("refund", "refund_declined")),
+        ),
+        CheckConstraint(
+            "(kind IN ('refund_begun', 'refund', 'refund_declined')) = (refund_id IS NOT NULL)", name="refund"
+        ),
         CheckConstraint("value_on < booked_on", name="value_on"),
     )
 

@@ -3,8 +3,8 @@
 Debits are positive and credits negative, in minor units of the plan's currency. The balances of a plan: receivable is
 the remaining amount, credits equal those of its installments, bad debt less recoveries what is written off. The money
 received and kept is on the account of its method: cash, bank, or clearing for what the gateway collected. Of a plan
-that is not counted only the money is booked, against prepayments. `reason_id` is the id of a typed text
-(services/texts).
+that is not counted only the money is booked, against prepayments. Refunds payable are the refunds in flight.
+`reason_id` is the id of a typed text (services/texts).
 
 An entry is booked on the local date of its value instant, in the business's time zone as it is then: the charge, the
 day that cash was received, the gateway's refund, the bounce; for every other act the press. While the books are closed
@@ -62,13 +62,14 @@ class Effects:
 def book_plan(plan: Plan, *, paid: int = 0, refunded: int = 0, by: int | None) -> None:
     """The customer owes the total: sales up, receivable up by what is unpaid.
 
-    `paid` was paid before the plan counted, and `refunded` of it went back: prepayments down, refunds up.
+    `paid` was paid before the plan counted, and `refunded` of it went back or is asked back: prepayments down, refunds
+    up.
     """
     _book("plan_opened", plan, _opening(plan, paid, refunded), created_by=by)
 
 
 def unbook_plan(plan: Plan, *, paid: int, refunded: int) -> None:
-    """The plan counts no longer: the opposite of `book_plan`, with what is paid and refunded by now."""
+    """The plan counts no longer: the opposite of `book_plan`, with what is paid, refunded and asked back by now."""
     lines = {account: -amount for account, amount in _opening(plan, paid, refunded).items()}
     _book("plan_undone", plan, lines, created_by=None)
 
@@ -94,15 +95,35 @@ def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: in
     _book("payment", plan, lines, on, payment_id=payment.id, reason_id=reason_id, created_by=payment.created_by)
 
 
+def begin_refund(plan: Plan, refund: Refund) -> None:
+    """A refund is asked of the gateway: refunds up, or overpayments down when the money was not owed; payable up."""
+    lines = {_returned(plan, refund): refund.amount, "refunds_payable": -refund.amount}
+    _book_refund("refund_begun", plan, refund, lines, None)
+
+
 def book_refund(plan: Plan, payment: Payment, refund: Refund, refunded_at: datetime | None) -> None:
-    """Money went back: its account down; refunds up, or overpayments down when the money was not owed.
+    """Money went back: its account down; payable down, or refunds up when no gateway was asked.
 
     `refunded_at` is the gateway's instant of the refund; without one it is the instant of the outcome.
     """
-    account = "overpayments" if refund.excess else "refunds" if plan.counted else "prepayments"
+    account = _returned(plan, refund) if refund.gateway_key is None else "refunds_payable"
     lines = {account: refund.amount, money_account(payment.method): -refund.amount}
-    on = refunded_at or refund.settled_at
-    _book("refund", plan, lines, on, refund_id=refund.id, reason_id=refund.reason_id, created_by=refund.created_by)
+    _book_refund("refund", plan, refund, lines, refunded_at or refund.settled_at)
+
+
+def decline_refund(plan: Plan, refund: Refund) -> None:
+    """A refund that was asked for is not made: the opposite of `begin_refund`, with the plan as it counts now."""
+    lines = {"refunds_payable": refund.amount, _returned(plan, refund): -refund.amount}
+    _book_refund("refund_declined", plan, refund, lines, None)
+
+
+def _returned(plan: Plan, refund: Refund) -> str:
+    """The account that a refund is booked against."""
+    return "overpayments" if refund.excess else "refunds" if plan.counted else "prepayments"
+
+
+def _book_refund(kind: EntryKind, plan: Plan, refund: Refund, lines: dict[str, int], on: datetime | None) -> None:
+    _book(kind, plan, lines, on, refund_id=refund.id, reason_id=refund.reason_id, created_by=refund.created_by)
 
 
 def book_credit(plan: Plan, amount: int, *, by: int, reason_id: int | None) -> None:

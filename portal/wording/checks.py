@@ -18,6 +18,7 @@ RULES: Final = {
     "ledger_cash": _l("Cash in the ledger is what came in, less what was refunded or reversed"),
     "ledger_refunds": _l("Refunds in the ledger are what was refunded of what had been owed"),
     "ledger_prepayments": _l("Nothing is prepaid of a plan that counts"),
+    "ledger_payable": _l("Refunds payable are the refunds whose outcome is not known"),
     "plan_quiet": _l(
         "A plan that waits for acceptance was neither late nor reminded of, and is not paid automatically"
     ),
@@ -41,7 +42,7 @@ RULES: Final = {
         "Overpaid in the ledger is what was charged beyond what was owed and has not gone back; each has its refund"
     ),
     "allocation_plan": _l("A payment pays installments of its own plan only"),
-    "refund_booked": _l("Every refund that succeeded is booked once, and no other"),
+    "refund_booked": _l("Every refund is booked once with its outcome, and by a gateway also when it is asked for"),
     "gateway_refunds": _l(
         "The gateway gave back what was refunded through it, of the right charge, and nothing that was declined"
     ),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import Row, Select, case, func, select, tuple_
 
 from portal.domain import money
 from portal.domain.chart import beancount_name
@@ -40,7 +40,10 @@ def lines(merchant_id: int, first: date | None = None, last: date | None = None)
             Plan.external_id,
             Payment.method,
             Payment.customer_id,
-            func.coalesce(Refund.gateway_reference, Payment.gateway_reference).label("gateway_reference"),
+            case(
+                (LedgerEntry.kind == "refund", func.coalesce(Refund.gateway_reference, Payment.gateway_reference)),
+                else_=Payment.gateway_reference,
+            ).label("gateway_reference"),
             LedgerLine.id.label("line"),
             LedgerLine.account,
             LedgerLine.amount,

@@ -38,6 +38,7 @@ PLANS: Final = Check(
         "ledger_cash",
         "ledger_refunds",
         "ledger_prepayments",
+        "ledger_payable",
     ),
     """
     SELECT count(*) FILTER (WHERE (parts.amount, parts.count) IS DISTINCT FROM (plans.total, plans.num_installments)),
@@ -53,7 +54,8 @@ PLANS: Final = Check(
            count(*) FILTER (WHERE coalesce(books.write_offs, 0) IS DISTINCT FROM parts.written_off),
            count(*) FILTER (WHERE coalesce(books.cash, 0) <> coalesce(money.cash, 0)),
            count(*) FILTER (WHERE coalesce(books.refunds, 0) <> coalesce(back.amount, 0) * plans.counted::int),
-           count(*) FILTER (WHERE plans.counted AND coalesce(books.prepayments, 0) <> 0)
+           count(*) FILTER (WHERE plans.counted AND coalesce(books.prepayments, 0) <> 0),
+           count(*) FILTER (WHERE coalesce(books.payable, 0) <> -coalesce(back.in_flight, 0))
     FROM plans
     LEFT JOIN (
         SELECT plan_id, sum(amount - moved) AS amount, count(*) FILTER (WHERE moved < amount) AS count,
@@ -69,7 +71,9 @@ PLANS: Final = Check(
         WHERE state IN ('succeeded', 'reversed', 'voided') GROUP BY plan_id
     ) AS money ON money.plan_id = plans.id
     LEFT JOIN (
-        SELECT plan_id, sum(amount) AS amount FROM refunds WHERE state = 'succeeded' AND NOT excess GROUP BY plan_id
+        SELECT plan_id, sum(amount) FILTER (WHERE NOT excess) AS amount,
+               sum(amount) FILTER (WHERE state = 'in_flight') AS in_flight
+        FROM refunds WHERE state <> 'declined' GROUP BY plan_id
     ) AS back ON back.plan_id = plans.id
     LEFT JOIN (
         SELECT plan_id, count(*) FILTER (WHERE kind = 'plan_opened' AND account = 'sales')
@@ -80,7 +84,8 @@ PLANS: Final = Check(
                coalesce(sum(amount) FILTER (WHERE account IN ('bad_debt', 'recoveries')), 0) AS write_offs,
                sum(amount) FILTER (WHERE account IN ('cash', 'bank', 'clearing')) AS cash,
                sum(amount) FILTER (WHERE account = 'refunds') AS refunds,
-               sum(amount) FILTER (WHERE account = 'prepayments') AS prepayments
+               sum(amount) FILTER (WHERE account = 'prepayments') AS prepayments,
+               sum(amount) FILTER (WHERE account = 'refunds_payable') AS payable
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id GROUP BY plan_id
     ) AS books ON books.plan_id = plans.id
     """,
@@ -136,7 +141,7 @@ PAYMENTS: Final = Check(
         SELECT payment_id, sum(amount) FILTER (WHERE state = 'succeeded') AS refunded,
                sum(amount) FILTER (WHERE state = 'in_flight') AS refunding,
                sum(amount) FILTER (WHERE excess) AS excess,
-               sum(amount) FILTER (WHERE excess AND state = 'succeeded') AS excess_gone
+               sum(amount) FILTER (WHERE excess AND state <> 'declined') AS excess_gone
         FROM refunds GROUP BY payment_id
     ) AS back ON back.payment_id = payments.id
     LEFT JOIN (
@@ -168,12 +173,16 @@ ALLOCATIONS: Final = Check(
 REFUNDS: Final = Check(
     ("refund_booked",),
     """
-    SELECT count(*) FILTER (WHERE coalesce(books.cash, 0)
-                                  <> CASE WHEN refunds.state = 'succeeded' THEN -refunds.amount ELSE 0 END)
+    SELECT count(*) FILTER (WHERE (coalesce(books.cash, 0), coalesce(books.begun, 0), coalesce(books.payable, 0))
+                                  <> (CASE WHEN refunds.state = 'succeeded' THEN -refunds.amount ELSE 0 END,
+                                      CASE WHEN refunds.gateway_key IS NULL THEN 0 ELSE -refunds.amount END,
+                                      CASE WHEN refunds.state = 'in_flight' THEN -refunds.amount ELSE 0 END))
     FROM refunds LEFT JOIN (
-        SELECT refund_id, sum(amount) AS cash
+        SELECT refund_id, sum(amount) FILTER (WHERE account <> 'refunds_payable') AS cash,
+               sum(amount) FILTER (WHERE account = 'refunds_payable' AND kind = 'refund_begun') AS begun,
+               sum(amount) FILTER (WHERE account = 'refunds_payable') AS payable
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id
-                            AND account IN ('cash', 'bank', 'clearing')
+                            AND account IN ('cash', 'bank', 'clearing', 'refunds_payable')
         WHERE refund_id IS NOT NULL GROUP BY refund_id
     ) AS books ON books.refund_id = refunds.id
     """,

@@ -39,6 +39,9 @@ class Line:
 class Statement:
     """The lines, the oldest booking date first. Amounts are minor units of `currency`.
 
+    A refund is the line of the day on which the money went back. One that is asked for, or declined, has a line only if
+    what is owed changes (a prepayment), and only if the outcome is booked on another day.
+
     `opening` and `closing` are what is owed before the first and after the last line; without days the last balance
     equals the sum of the installments' remaining amounts. The sums are those at the end of the last day. A plan that
     does not count has no balance to pay: what was paid of it is below zero.
@@ -84,6 +87,7 @@ def _statements(
             LedgerEntry.reason.label("reason"),
             LedgerEntry.cause.label("cause"),
             LedgerEntry.payment_id,
+            LedgerEntry.refund_id,
             of("receivable", "prepayments"),
             of(*MONEY_ACCOUNTS),
             of("credits"),
@@ -99,11 +103,20 @@ def _statements(
         query = query.where(LedgerEntry.booked_on <= last)
     payments = {row.id: row for row in db.session.scalars(payments_query)}
     found = []
-    for currency, entries in groupby(db.session.execute(query).all(), key=itemgetter(0)):
+    for currency, group in groupby(db.session.execute(query).all(), key=itemgetter(0)):
+        entries = list(group)
+        settled = {(row.refund_id, row.booked_on) for row in entries if row.kind in ("refund", "refund_declined")}
+        begun: dict[int | None, int] = {}
         lines: list[Line] = []
         opening = balance = kept = credited = written_off = sold = 0
-        for _, on, plan_id, kind, reason, cause, payment_id, *amounts in entries:
+        for _, on, plan_id, kind, reason, cause, payment_id, refund_id, *amounts in entries:
             owed, cash, credit, write_off, sales = (int(amount) for amount in amounts)
+            if kind == "refund_begun" and (refund_id, on) in settled:
+                begun[refund_id] = owed
+                continue
+            owed += begun.pop(refund_id, 0)
+            if kind in ("refund_begun", "refund_declined") and not owed:
+                continue
             balance, kept, credited = balance + owed, kept + cash, credited + credit
             written_off, sold = written_off + write_off, sold - sales
             if first is not None and on < first:

@@ -146,7 +146,7 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome) -> None:
         _apply(plan, payment, refund, _between(refund.created_at, outcome.charged_at))
         plan_status.recompute(plan, rows)
     else:
-        _decline(refund, outcome.decline_code or "declined")
+        _decline(plan, refund, outcome.decline_code or "declined")
     _finish(refund)
 
 
@@ -155,13 +155,14 @@ def decline_unsent(refund: Refund, code: str) -> None:
     payment = db.session.get_one(Payment, refund.payment_id, populate_existing=True)
     refund.settled_at = clock.now()
     payment.refunding -= refund.amount
-    _decline(refund, code)
+    _decline(db.session.get_one(Plan, refund.plan_id), refund, code)
     _finish(refund)
 
 
-def _decline(refund: Refund, code: str) -> None:
+def _decline(plan: Plan, refund: Refund, code: str) -> None:
     refund.state = "declined"
     refund.decline_code = code
+    ledger.decline_refund(plan, refund)
     _record_event(RefundDeclined, refund, code=code)
 
 
@@ -347,6 +348,7 @@ def _create(
     if by_hand:
         _apply(plan, payment, refund)
     else:
+        ledger.begin_refund(plan, refund)
         _record_event(RefundStarted, refund)
     return refund
 

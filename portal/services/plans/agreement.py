@@ -63,7 +63,7 @@ def refuse_unsettled(plan: Plan) -> None:
 
 
 def _refunded(plan_id: int) -> int:
-    """Minor units of payments that went back, without the excess of a charge."""
+    """Minor units of payments that went back or are asked back, without the excess of a charge."""
     total = select(func.coalesce(func.sum(Refund.amount), 0))
-    query = total.where(Refund.plan_id == plan_id, Refund.state == "succeeded", ~Refund.excess)
+    query = total.where(Refund.plan_id == plan_id, Refund.state != "declined", ~Refund.excess)
     return int(db.session.scalar(query) or 0)

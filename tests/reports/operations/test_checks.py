@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 RULES = (*(rule for check in checks.CHECKS for rule in check.rules), *simulated.RULES)
 (
-    TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PREPAID, PAID, HELD,
+    TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PREPAID, PAYABLE, PAID, HELD,
     VOID, ALLOCATED, GIVEN,
     BOOKED, OVERPAID, OWN, REFUND_BOOKED, BALANCED,
     QUIET, DISPUTE, ACCEPTANCE, DUE, COLLECTED, CHARGED, TOLD, RETURNED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
@@ -75,7 +75,7 @@ BREAKS = {
     "cash that nobody paid": (
         CASH, CREDITS, COLLECTED, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
     "a refund under another name": (
-        REFUNDED, OVERPAID, lines("refund", ":back_plan", "'refunds'", "account = 'overpayments'")),
+        REFUNDED, OVERPAID, lines("refund_begun", ":back_plan", "'refunds'", "account = 'overpayments'")),
     "something prepaid of a plan that counts": (
         RECEIVABLE, PREPAID, lines("credit", ":credit_plan", "'receivable'", "account = 'prepayments'")),
     "booked, though it waits for acceptance": (
@@ -138,8 +138,17 @@ BREAKS = {
     "a refund of an excess that there is not": (
         OVERPAID, REFUNDED, "UPDATE refunds SET excess = true WHERE id = :given"),
     "a refund that is booked twice as high": (
-        REFUND_BOOKED, CASH, REFUNDED, COLLECTED,
-        lines("refund", ":back_plan", "'clearing', 'refunds'", "amount = 2 * amount")),
+        REFUND_BOOKED, CASH, PAYABLE, COLLECTED,
+        lines("refund", ":back_plan", "'clearing', 'refunds_payable'", "amount = 2 * amount")),
+    "a refund in flight that is owed to nobody": (
+        REFUND_BOOKED, PAYABLE, REFUNDED,
+        "UPDATE ledger_lines SET amount = amount - sign(amount) FROM ledger_entries AS entry "
+        "WHERE entry.id = entry_id AND entry.refund_id = :refund"),
+    "a refund that is made, and still owed": (
+        REFUND_BOOKED, PAYABLE, REFUNDED, lines("refund", ":back_plan", "'refunds_payable'", "account = 'refunds'")),
+    "a refund that was begun in other books": (
+        REFUND_BOOKED, PAYABLE, CREDITS,
+        lines("refund_begun", ":back_plan", "'refunds_payable'", "account = 'credits'")),
     "a refund that the gateway never made": (RETURNED, f"DELETE FROM gateway_refunds WHERE key = {BACK}"),
     "a refund of another charge": (
         RETURNED, f"UPDATE gateway_refunds SET charge_key = {KEY.format(':payment')} WHERE key = {BACK}"),

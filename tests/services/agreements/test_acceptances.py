@@ -208,13 +208,36 @@ class TestPaying:
         assert outstanding(amal) == (70_00, 70_00)
         assert no_rule_is_broken()
 
-    def test_a_refund_that_settles_after_the_acceptance_is_booked_as_a_refund(self, amal, omar, plan_id):
-        paid = pay(plan_id, omar, 30_00, method="card_refund_lost_done")
+    @pytest.mark.parametrize(("method", "back"), [("card_refund_lost_done", 10_00), ("card_refund_lost_not_done", 0)])
+    def test_a_refund_that_settles_after_the_acceptance_is_booked_as_a_refund(self, amal, omar, plan_id, method, back):
+        paid = pay(plan_id, omar, 30_00, method=method)
         refunds.refund(plan_id, actor=people.owner(amal), amount=10_00, reason="Sorry", payment_id=paid)
+        assert books(plan_id) == {"clearing": 30_00, "prepayments": -20_00, "refunds_payable": -10_00}
+        assert no_rule_is_broken()
         accept(plan_id)
+        assert books(plan_id)["refunds"] == -books(plan_id)["refunds_payable"] == 10_00
+        assert no_rule_is_broken()
         with time_machine.travel(clock.now() + timedelta(minutes=1)):
             refunds.settle_unknown_refunds()
-        assert books(plan_id) == {"clearing": 20_00, "refunds": 10_00, "receivable": 70_00, "sales": -100_00}
+        refunded = {"refunds": back} if back else {}
+        assert books(plan_id) == {"clearing": 30_00 - back, "receivable": 70_00, "sales": -100_00} | refunded
+        assert no_rule_is_broken()
+
+    @pytest.mark.parametrize("method", ["card_refund_lost_done", "card_refund_lost_not_done"])
+    def test_a_bounce_while_another_payment_is_asked_back(self, amal, omar, plan_id, method):
+        """The plan waits again, and what is asked back is no refund of a sale any more."""
+        first = pay(plan_id, omar, 30_00, method=method)
+        rest = pay_all(plan_id, omar).payment_id
+        assert people.plan_of(plan_id).counted
+        refunds.refund(plan_id, actor=people.owner(amal), amount=10_00, reason="Sorry", payment_id=first)
+        people.bounce(rest)
+        assert not people.plan_of(plan_id).counted
+        assert books(plan_id) == {"clearing": 30_00, "prepayments": -20_00, "refunds_payable": -10_00}
+        assert no_rule_is_broken()
+        with time_machine.travel(clock.now() + timedelta(minutes=1)):
+            refunds.settle_unknown_refunds()
+        held = 20_00 if method == "card_refund_lost_done" else 30_00
+        assert books(plan_id) == {"clearing": held, "prepayments": -held}
         assert no_rule_is_broken()
 
     def test_a_bounce_before_the_acceptance_takes_the_prepayment_back(self, amal, omar, plan_id):

@@ -110,8 +110,9 @@ class PlanModel:
             self.open_books(1)
 
     def open_books(self, sign: int) -> None:
-        """Book the plan, with what is paid and refunded by now; or the opposite."""
-        paid, back = sum(part.paid for part in self.parts), sum(money.refunded for money in self.payments)
+        """Book the plan, with what is paid and refunded by now, or asked back; or the opposite."""
+        paid = sum(part.paid for part in self.parts)
+        back = sum(money.refunded + sum(money.waiting) for money in self.payments)
         self.counted = sign > 0
         lines = {"receivable": self.total - paid, "prepayments": paid - back, "refunds": back, "sales": -self.total}
         self.book(**{account: sign * amount for account, amount in lines.items()})
@@ -269,6 +270,8 @@ class PlanModel:
             for amount in money.waiting:
                 if REFUNDS[money.method] == "lost_done":
                     self._give_back(money, amount)
+                else:
+                    self._keep(amount)
             money.waiting = []
 
     def record(self, payment_id: int, method: str, amount: int) -> None:
@@ -281,15 +284,27 @@ class PlanModel:
             share = min(amount, money.refundable)
             amount -= share
             if share:
+                self.book(**{self.returned: share, "refunds_payable": -share})
                 match REFUNDS.get(money.method, "ok"):
                     case "ok":
                         self._give_back(money, share)
+                    case "declined":
+                        self._keep(share)
                     case "lost_done" | "lost_not_done":
                         money.waiting.append(share)
 
+    @property
+    def returned(self) -> str:
+        """The account of refunds."""
+        return "refunds" if self.counted else "prepayments"
+
     def _give_back(self, money: Money, amount: int) -> None:
         money.refunded += amount
-        self.book(**{"refunds" if self.counted else "prepayments": amount, money.account: -amount})
+        self.book(refunds_payable=amount, **{money.account: -amount})
+
+    def _keep(self, amount: int) -> None:
+        """A refund that was asked for is not made."""
+        self.book(**{"refunds_payable": amount, self.returned: -amount})
 
     def credit(self, amount: int, how: str) -> None:
         self.book(credits=amount, receivable=-amount)

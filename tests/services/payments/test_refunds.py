@@ -1,6 +1,6 @@
 """Refunds: amounts, payments, declined refunds, and refunds whose answer or request was lost."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import time_machine
@@ -11,8 +11,9 @@ from portal.errors import Invalid, NotFound, QistError, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.gateways.payment.simulated import tables
-from portal.models import Event, Payment, Refund
+from portal.models import Event, LedgerEntry, Payment, Refund
 from portal.reports.operations import checks
+from portal.reports.payments import statements
 from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations
 from portal.services.idempotency import RequestKey
@@ -147,6 +148,33 @@ def test_a_refund_in_flight_counts_until_the_sweep_settles_it(plan_id, amal, oma
     assert given_back() == back
 
 
+@pytest.mark.parametrize(("card", "kind"), [("card_ok", "refund"), ("card_refund_declined", "refund_declined")])
+def test_a_refund_in_flight_is_payable_until_its_outcome_is_known(amal, omar, monkeypatch, card, kind):
+    """It is asked for in the last minute of March, and the gateway hears of it in April."""
+    asked, next_day = datetime(2026, 3, 31, 20, 59, tzinfo=UTC), datetime(2026, 3, 31, 21, 9, tzinfo=UTC)
+    with time_machine.travel(asked, tick=False) as now:
+        plan_id = people.a_plan(amal, total=100_00, count=4)
+        paid(plan_id, omar, card)
+        with monkeypatch.context() as away:
+            away.setattr(gateway.active(), "refund", lambda *request: gateway.UNKNOWN)
+            (row,) = refund(plan_id, amal, 10_00)
+        accounts = ("refunds", "refunds_payable", "clearing")
+        assert [balance_of(account) for account in accounts] == [10_00, -10_00, 25_00]
+        now.move_to(next_day)
+        assert refunds.settle_unknown_refunds() == 1
+    back = 10_00 if kind == "refund" else 0
+    assert [balance_of(account) for account in accounts] == [back, 0, 25_00 - back]
+    db.session.rollback()
+    entries = select(LedgerEntry.kind, LedgerEntry.booked_on).where(LedgerEntry.refund_id == row.id)
+    booked = [tuple(entry) for entry in db.session.execute(entries.order_by(LedgerEntry.id))]
+    assert booked == [("refund_begun", date(2026, 3, 31)), (kind, date(2026, 4, 1))]
+    lines = statements.statement(people.plan_of(plan_id)).lines
+    assert [(line.kind, line.on, line.owed, line.cash) for line in lines[2:]] == (
+        [("refund", date(2026, 4, 1), 0, -10_00)] if back else []
+    )
+    assert broken() == []
+
+
 def test_a_second_request_with_the_same_key_is_replayed(plan_id, amal, omar):
     paid(plan_id, omar, "card_ok", "card_ok")
     request_key = RequestKey(amal, "POST /refunds", "k1", "f")
@@ -277,10 +305,10 @@ def test_the_refund_of_a_killed_cancellation_is_sent_by_the_sweep(plan_id, amal,
 def test_the_refund_of_an_excess_charge_is_sent_by_the_sweep(plan_id, amal, omar, killed):
     payment_id = charged_too_much(plan_id, omar)
     killed(outcomes.settle_payment, payment_id)
-    assert (given_back(), balance_of("overpayments")) == (0, -10_00)
+    assert (given_back(), balance_of("overpayments"), balance_of("refunds_payable")) == (0, 0, -10_00)
     assert broken() == []
     sweep_later()
-    assert (given_back(), balance_of("overpayments"), balance_of("clearing")) == (10_00, 0, 15_00)
+    assert (given_back(), balance_of("refunds_payable"), balance_of("clearing")) == (10_00, 0, 15_00)
     assert broken() == []
 
 
