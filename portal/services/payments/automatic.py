@@ -8,18 +8,18 @@ crashes. The sweep settles an attempt whose outcome is unknown.
 import json
 import time
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import and_, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock
 from portal.domain.events import AutomaticPaymentOff, AutomaticPaymentOn, AutomaticPaymentStopped
 from portal.errors import NotFound, Refused
 from portal.extensions import db
-from portal.models import AutomaticAttempt, Installment, Merchant, PaymentMethod, Plan
+from portal.models import Allocation, AutomaticAttempt, Installment, LedgerEntry, Merchant, PaymentMethod, Plan
 from portal.services import emails, events
 from portal.services.payments import outcomes, payments
 from portal.services.payments.payments import Owed
@@ -202,15 +202,33 @@ def _reached_rules(plan: Plan, rows: Sequence[Installment]) -> list[tuple[Instal
     merchant = db.session.get_one(Merchant, plan.merchant_id)
     due = [row for row in rows if row.left > 0 and row.due_date <= plan.today]
     newest = [(row, newest_rule(row, merchant.reminder_days, plan.today)) for row in due]
-    return [(row, rule, _counts(row, rule, plan, merchant)) for row, rule in newest if rule is not None]
+    reopened = _reopened([row.id for row in due])
+    return [
+        (row, rule, _counts(row, rule, plan, merchant, reopened.get(row.id)))
+        for row, rule in newest
+        if rule is not None
+    ]
 
 
-def _counts(row: Installment, rule: int, plan: Plan, merchant: Merchant) -> bool:
-    """Whether the rule's day is on or after the day of turning on and the day on which the merchant chose the rules.
+def _reopened(installment_ids: Sequence[int]) -> dict[int, datetime]:
+    """The instants at which the last bounce or void of a payment of these installments was recorded, by id."""
+    entry_of = and_(LedgerEntry.payment_id == Allocation.payment_id, LedgerEntry.kind.in_(("reversal", "void")))
+    query = (
+        select(Allocation.installment_id, func.max(LedgerEntry.recorded_at))
+        .join(LedgerEntry, entry_of)
+        .where(Allocation.installment_id.in_(installment_ids), Allocation.returned > 0)
+        .group_by(Allocation.installment_id)
+    )
+    return {row[0]: row[1] for row in db.session.execute(query)}
 
-    Both days only move forward, so a rule that does not count now never will.
+
+def _counts(row: Installment, rule: int, plan: Plan, merchant: Merchant, reopened_at: datetime | None) -> bool:
+    """Whether the rule's day is on or after three days: that of turning on, that on which the merchant chose the rules,
+    and that on which the installment was reopened.
+
+    These days only move forward, so a rule that does not count now never will.
     """
-    since = [plan.automatic_since, merchant.reminding_since if rule > 0 else None]
+    since = [plan.automatic_since, merchant.reminding_since if rule > 0 else None, reopened_at]
     day = row.due_date + timedelta(days=rule)
     return all(day >= clock.local_date(instant, plan.time_zone) for instant in since if instant is not None)
 

@@ -65,6 +65,11 @@ _SCAN = text(f"""
                AND CASE WHEN rule < 0 THEN customer.early_reminders ELSE plan.automatic_method_id IS NULL END
                AND scanned.due_date + rule >= CAST(
                    greatest(plan.created_at, merchant.reminding_since) AT TIME ZONE 'UTC' + (here.wall - :utc) AS date)
+               AND NOT EXISTS (SELECT FROM allocations AS part JOIN ledger_entries AS entry
+                               ON entry.payment_id = part.payment_id AND entry.kind IN ('reversal', 'void')
+                               WHERE part.installment_id = scanned.id AND part.returned > 0
+                               AND entry.recorded_at AT TIME ZONE 'UTC' + (here.wall - :utc)
+                                   >= scanned.due_date + rule + make_interval(hours => merchant.sending_hour))
                AS deliverable
         FROM scanned
         JOIN plans AS plan ON plan.id = scanned.plan_id

@@ -14,7 +14,8 @@ from portal.gateways import payment as gateway
 from portal.gateways.payment.simulated.tables import charges
 from portal.jobs import tasks
 from portal.models import AutomaticAttempt, Email, Event, Payment, PaymentMethod
-from portal.services.payments import automatic, outcomes, payment_methods, payments
+from portal.services.adjustments import voids
+from portal.services.payments import automatic, manual_payments, outcomes, payment_methods, payments
 from portal.services.reminders import settings
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
@@ -131,6 +132,18 @@ class TestCollecting:
         with on("2026-03-09 10:00"):
             people.pay(people.installments_of(cake)[0].id, omar)
         assert collected("2026-03-10 10:00") == []
+
+    def test_a_voided_payment_is_collected_with_the_next_rule(self, amal, omar, cake):
+        turn_on(cake, omar)
+        owner = people.owner(amal)
+        with on("2026-03-09 12:00"):
+            cash = manual_payments.record(
+                cake, actor=owner, amount=50_00, method="cash", received_on=people.today_of(amal)
+            ).payment_id
+        with on("2026-03-12 12:00"):
+            voids.void(cash, actor=owner, reason="Written twice")
+        assert [collected(f"2026-03-{day} 12:00") for day in (12, 13, 16)] == [[], [], []]
+        assert collected("2026-03-17 12:00") == [(50_00, "succeeded")]
 
     def test_the_due_day_counts_for_a_merchant_without_reminders(self, amal, omar, cake):
         remind_on(amal)

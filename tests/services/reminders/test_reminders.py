@@ -10,8 +10,10 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email, Event, Reminder
 from portal.services.accounts import accounts
+from portal.services.adjustments import voids
 from portal.services.mail import delivery
 from portal.services.mail import reminders as reminder_mails
+from portal.services.payments import manual_payments
 from portal.services.reminders import reminders, settings
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
@@ -105,6 +107,41 @@ class TestWhen:
             assert len(look_and_send()) == 1
             assert look_and_send() == []
         assert rules() == [(7, "sent")]
+
+    @pytest.mark.parametrize("how", ["bounce", "void"])
+    @pytest.mark.parametrize(
+        ("reopened", "wanted"),
+        [
+            ("2026-03-02 12:00", [7, 10, 11, 17, 24]),
+            ("2026-03-11 08:59", [11, 17, 24]),
+            ("2026-03-11 09:00", [17, 24]),
+            ("2026-03-20 12:00", [24]),
+            ("2026-03-25 12:00", []),
+        ],
+    )
+    def test_a_reopened_installment_begins_again_with_the_next_rule(self, amal, omar, cake, how, reopened, wanted):
+        owner = people.owner(amal)
+        with on("2026-03-01 12:00") as now:
+            if how == "bounce":
+                payment_id = people.pay(people.installments_of(cake)[0].id, omar).id
+            else:
+                day = people.today_of(amal)
+                payment_id = manual_payments.record(
+                    cake, actor=owner, amount=100_00, method="cash", received_on=day
+                ).payment_id
+            now.move_to(moment(reopened))
+            if how == "bounce":
+                people.bounce(payment_id)
+            else:
+                voids.void(payment_id, actor=owner, reason="Written twice")
+            deliver()
+            days = []
+            for day in range(2, 32):
+                for hour in ("08:58", "10:00"):
+                    if moment(f"2026-03-{day:02} {hour}") >= moment(reopened):
+                        now.move_to(moment(f"2026-03-{day:02} {hour}"))
+                        days += [day for _ in look_and_send()]
+        assert days == wanted
 
     def test_a_reminder_waits_for_the_sending_hour(self, cake):
         with on("2026-03-11 03:00") as now:
