@@ -132,7 +132,8 @@ GUARDS = [
           "UPDATE refunds SET amount = amount + 1 WHERE id = :refund"),
     Guard("a settled refund settled again", "refunds_settled",
           "UPDATE refunds SET settled_at = now() + interval '1 hour' WHERE id = :given", by="refunds_fixed"),
-    Guard("a refund deleted", "refunds_stay", "DELETE FROM refunds WHERE id = :refund", by="refunds_fixed"),
+    Guard("a refund deleted", "refunds_stay", "DELETE FROM refunds WHERE id = :refund", by="refunds_fixed",
+          beside=("fk_ledger_entries_refund_id",)),
     # Saved methods
     Guard("a card without four digits", "ck_payment_methods_last4", a_method(last4="'42'")),
     Guard("two methods under one token", "uq_payment_methods_token", a_method() + ";" + a_method()),
