@@ -1,9 +1,50 @@
-"""The chart of accounts: the type of each account, which is fixed, and its code and its name in files by default."""
+"""The books: the kinds of entries, and the chart of accounts.
+
+The type of an account is fixed. Its code and its name in files are what a business begins with.
+"""
 
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, get_args
+
+EntryKind = Literal[
+    "plan_opened",
+    "plan_undone",
+    "payment",
+    "refund_begun",
+    "refund",
+    "refund_declined",
+    "credit",
+    "write_off",
+    "cancellation",
+    "reversal",
+    "void",
+]
+ENTRY_KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)
+REFUND_KINDS: Final[tuple[EntryKind, ...]] = ("refund_begun", "refund", "refund_declined")
+"""The kinds of the entries of a refund: asked for, made, declined. A refund of recorded money has only the second."""
+
+Account = Literal[
+    "cash",
+    "bank",
+    "clearing",
+    "receivable",
+    "sales",
+    "credits",
+    "refunds",
+    "bad_debt",
+    "recoveries",
+    "losses",
+    "refunds_payable",
+    "overpayments",
+    "prepayments",
+]
+ACCOUNTS: Final[tuple[Account, ...]] = get_args(Account)
+MONEY_ACCOUNTS: Final[tuple[Account, ...]] = ("cash", "bank", "clearing")
+"""The accounts of received money: cash, bank transfers, and what the payment gateway owes."""
+COLLECTED: Final[tuple[Account, ...]] = (*MONEY_ACCOUNTS, "losses")
+"""The lines of an entry that sum to what was collected: a loss at the bank is no refund of what was collected."""
 
 AccountType = Literal["asset", "liability", "income", "expense"]
 

@@ -1,7 +1,6 @@
 """The ledger: double-entry and append-only. Triggers refuse every UPDATE and DELETE."""
 
 from datetime import date
-from typing import Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -18,50 +17,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
+from portal.domain.chart import ACCOUNTS, ENTRY_KINDS, REFUND_KINDS, Account, EntryKind
 from portal.domain.events import Cause
 from portal.extensions import Model
 from portal.models.columns import Currency, Id, Instant, Minor
 from portal.models.payments.refunds import Refund
 from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
-
-EntryKind = Literal[
-    "plan_opened",
-    "plan_undone",
-    "payment",
-    "refund_begun",
-    "refund",
-    "refund_declined",
-    "credit",
-    "write_off",
-    "cancellation",
-    "reversal",
-    "void",
-]
-ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
-REFUND_KINDS: tuple[EntryKind, ...] = ("refund_begun", "refund", "refund_declined")
-"""The kinds of the entries of a refund: asked for, made, declined. A refund of recorded money has only the second."""
-
-Account = Literal[
-    "cash",
-    "bank",
-    "clearing",
-    "receivable",
-    "sales",
-    "credits",
-    "refunds",
-    "bad_debt",
-    "recoveries",
-    "losses",
-    "refunds_payable",
-    "overpayments",
-    "prepayments",
-]
-ACCOUNTS: tuple[Account, ...] = get_args(Account)
-MONEY_ACCOUNTS: tuple[Account, ...] = ("cash", "bank", "clearing")
-"""The accounts of received money: cash, bank transfers, and what the payment gateway owes."""
-COLLECTED: tuple[Account, ...] = (*MONEY_ACCOUNTS, "losses")
-"""The lines of an entry that sum to what was collected: a loss at the bank is no refund of what was collected."""
 
 
 class LedgerEntry(Model):

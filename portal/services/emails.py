@@ -1,6 +1,6 @@
 """Queue an email in the outbox, in the commit of the change that it reports. `mail/delivery.py` sends it.
 
-`mail/content.py` lists the kinds and their facts.
+The builders in `mail/` declare the kinds.
 """
 
 import threading

@@ -16,9 +16,9 @@ from datetime import date, datetime
 from typing import Final
 
 from portal.domain import clock
+from portal.domain.chart import Account, EntryKind
 from portal.extensions import session
 from portal.models import Payment, Plan, Refund
-from portal.models.ledger import Account, EntryKind
 
 _ENTRY: Final = """
     books# AS (

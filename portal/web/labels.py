@@ -13,6 +13,7 @@ from portal.domain import clock, money
 from portal.models import Installment, Merchant, OperatorAct, Payment, Refund, SecurityEvent
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.reports.plans.figures import SHOWN
+from portal.services.mail.content import kind_label
 from portal.services.row_facts import PaymentFacts, RefundFacts
 from portal.web import filters
 from portal.wording import dates, decline_reasons, labels, simulated_cards
@@ -69,6 +70,7 @@ def init_app(app: Flask) -> None:
         standing_label=labels.standing,
         state_label=labels.state,
         figure_label=labels.figure,
+        mail_kind=kind_label,
         shown_figures=SHOWN,
         interval_words=labels.interval,
     )

@@ -209,7 +209,7 @@ def look_as(user: Actor) -> dict:
         "one plan": lambda: access.my_plan(user, mine.id),
         "one installment": lambda: access.my_installment(user, mine.installments[0].id),
         "its payments": lambda: plans.payments_of(mine.id),
-        "its timeline": lambda: plans.timeline_of(mine.id),
+        "its timeline": lambda: plans.timeline_of(mine.id, private=False),
     }
     if user.merchant_id is not None:
         merchant = db.session.get_one(Merchant, user.merchant_id)

@@ -17,6 +17,7 @@ from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.services.accounts import accounts, api_keys, merchant_settings
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.adjustments import cancellations, credits, metadata, proposals, reschedules, voids, write_offs
 from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.agreements import disputes, withdrawals
@@ -114,7 +115,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         lambda actor, ids: delivery.send_again(ids["endpoint"], ids["sent_event"], actor=actor),
     ),
     "revoke a key": ("keys", lambda actor, ids: api_keys.revoke(ids["key"], actor=actor)),
-    "settings": ("settings", lambda actor, ids: accounts.update_merchant(actor, **SETTINGS)),  # type: ignore[arg-type]
+    "settings": ("settings", lambda actor, ids: accounts.update_merchant(actor, Settings(**SETTINGS))),  # type: ignore[arg-type]
     "invite to the team": (
         "team",
         lambda actor, ids: invitations_to_team.invite(actor, email="new@example.com", role="viewer"),

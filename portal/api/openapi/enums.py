@@ -3,12 +3,12 @@
 from typing import Any, Final, get_args
 
 from portal.api.schemas.timeline import By
+from portal.domain.chart import Account, EntryKind
 from portal.domain.events import Cause, DisputeOutcome
 from portal.domain.permissions import Hat, Role, Standing
 from portal.domain.public_events import EventType, ObjectType
 from portal.domain.rescheduling import Change
 from portal.domain.schedule import Interval, PlanInterval
-from portal.models.ledger import Account, EntryKind
 from portal.models.notices import NOTICES
 from portal.models.payments.payments import PaymentState, RecordedMethod
 from portal.models.payments.refunds import RefundState

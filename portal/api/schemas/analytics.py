@@ -10,7 +10,7 @@ from msgspec import Meta, field
 from portal.api.parsing import Day
 from portal.api.schemas.kinds import Currency, Id, Instant, Money, Number, Out, PageQuery, decimal
 from portal.domain import money
-from portal.models.ledger import Account, EntryKind
+from portal.domain.chart import Account, EntryKind
 from portal.reports.books.journal import Way, method_code
 from portal.reports.merchants.ageing import Ageing
 from portal.reports.merchants.dashboard import Figures

@@ -7,8 +7,8 @@ from msgspec import Meta, field
 
 from portal.api.parsing import Day
 from portal.api.schemas.kinds import Currency, Id, In, ListQuery, Out, decimal
+from portal.domain.chart import EntryKind
 from portal.domain.events import Cause
-from portal.models.ledger import EntryKind
 from portal.reports.payments import statements
 
 SignedMoney = Annotated[

@@ -11,11 +11,10 @@ from typing import Any, Literal
 from sqlalchemy import Row, Select, case, func, select, tuple_
 
 from portal.domain import money
-from portal.domain.chart import beancount_name
+from portal.domain.chart import Account, beancount_name
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import EntryNumber, LedgerEntry, LedgerLine, Payment, Plan, Refund
-from portal.models.ledger import Account
 from portal.reports import paging
 from portal.reports.books import chart
 from portal.reports.exports.columns import BATCH_ROWS

@@ -7,10 +7,10 @@ from typing import Final
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
+from portal.domain.chart import COLLECTED, MONEY_ACCOUNTS, EntryKind
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Payment, Plan, Refund
-from portal.models.ledger import COLLECTED, MONEY_ACCOUNTS, EntryKind
 from portal.reports import paging
 from portal.reports.paging import Page
 from portal.reports.tallies import LIMIT

@@ -7,10 +7,10 @@ from operator import itemgetter
 
 from sqlalchemy import ColumnElement, Select, func, select
 
+from portal.domain.chart import MONEY_ACCOUNTS, Account, EntryKind
 from portal.domain.events import Cause
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Payment, Plan
-from portal.models.ledger import MONEY_ACCOUNTS, Account, EntryKind
 
 
 @dataclass(frozen=True, slots=True)

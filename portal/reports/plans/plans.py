@@ -205,32 +205,26 @@ def payments_of(plan_id: int, limit: int = NEWEST_PAYMENTS) -> list[Payment]:
     return list(db.session.scalars(query.limit(limit)))
 
 
-def timeline_of(plan_id: int) -> list[Event]:
-    """The newest TIMELINE_LENGTH events of a plan with their actors, newest first.
-
-    Leaves out kinds that this version does not know: a newer version writes them while an upgrade is under way.
-    """
-    query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS)).options(joinedload(Event.actor))
+def timeline_of(plan_id: int, *, private: bool) -> list[Event]:
+    """The newest TIMELINE_LENGTH events of `find_timeline` with their actors, newest first."""
+    query = find_timeline(plan_id, private=private).options(joinedload(Event.actor))
     return list(db.session.scalars(query.order_by(Event.id.desc()).limit(TIMELINE_LENGTH)))
 
 
 def list_timeline(
     plan_id: int, *, private: bool, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = None
 ) -> Page[Event]:
-    """As `timeline_of`, page by page; without the events of `is_private` unless `private`. Refuses: bad_cursor."""
+    """As `timeline_of`, page by page. Refuses: bad_cursor."""
     query = find_timeline(plan_id, private=private).options(joinedload(Event.actor))
     return paging.fetch(query, Event.id, descending=True, limit=limit, cursor=cursor)
 
 
 def find_timeline(plan_id: int, *, private: bool) -> Select[Event]:
-    """The events of `list_timeline`, in no order."""
+    """The events of a plan, in no order. `private`: also those of the business's own words about its customer.
+
+    Leaves out kinds that this version does not know: a newer version writes them while an upgrade is under way.
+    """
     query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS))
     if not private:
         query = query.where(or_(Event.kind != CustomerUpdated.kind, Event.data.has_key("before_id")))
     return query
-
-
-def is_private(event: Event) -> bool:
-    """The plan's customer does not see the event: it is about the business's own words of them."""
-    payload = event.payload
-    return isinstance(payload, CustomerUpdated) and payload.before_id is None

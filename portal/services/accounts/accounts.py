@@ -119,15 +119,7 @@ def set_language(user_id: int, code: str) -> None:
 
 
 @unit_of_work
-def update_merchant(
-    actor: Actor,
-    *,
-    business_name: str,
-    time_zone: str,
-    grace_days: int,
-    home_currency: str,
-    withdrawal_days: int | None = None,
-) -> None:
+def update_merchant(actor: Actor, settings: Settings) -> None:
     """Change a merchant's settings. Zone (IANA), grace days and withdrawal days count for plans made afterwards.
 
     Only an owner changes the zone: a manager could begin another day, and refund a day's limit again.
@@ -135,7 +127,6 @@ def update_merchant(
     grace_days (0 to MAX_GRACE_DAYS), withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged) and home_currency
     (unknown, or `currency_fixed`: changed although a plan exists).
     """
-    settings = Settings(business_name, time_zone, grace_days, home_currency, withdrawal_days)
     merchant_settings.apply(merchant_settings.lock(actor), settings, actor)
 
 

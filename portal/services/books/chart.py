@@ -6,11 +6,11 @@ from typing import Final
 from sqlalchemy import select
 
 from portal.domain import chart, typed_text
+from portal.domain.chart import Account
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, NotFound
 from portal.extensions import db
 from portal.models import AccountName, Merchant
-from portal.models.ledger import Account
 from portal.reports.books import chart as reports
 from portal.services import security_events
 from portal.services.text_faults import text_faults

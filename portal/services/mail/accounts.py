@@ -10,14 +10,16 @@ from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import Email, EmailChange, EmailProof, Invitation, ShopReport, User
 from portal.services.accounts import email_changes, password_resets, proofs
-from portal.services.mail.facts import Facts, NoLongerTrue, link, plan_of, progress, purchase, sender
+from portal.services.mail.facts import Facts, NoLongerTrue, link, mail_kind, plan_of, progress, purchase, sender
 from portal.services.plans import invitations
 from portal.wording import dates, labels
+from portal.wording.lazy import lazy_pgettext
 
 SCHEDULE_ROWS: Final = 6
 """Installments that an invitation lists."""
 
 
+@mail_kind("invitation", lazy_pgettext("kind of mail", "Invitation"))
 def invitation(row: Email) -> Facts:
     """The invitation to a plan, with the link that exists, or a new one when its token can't be derived any more."""
     target = db.session.get_one(Invitation, row.data["invitation_id"], populate_existing=True)
@@ -30,6 +32,7 @@ def invitation(row: Email) -> Facts:
     return _invited(row, target.plan_id, token, again=False)
 
 
+@mail_kind("invitation_again", lazy_pgettext("kind of mail", "Invitation again"), template="invitation")
 def invitation_again(row: Email) -> Facts:
     """The same invitation, requested by the customer again."""
     reissued = invitations.reissue(row.user_id)
@@ -38,11 +41,13 @@ def invitation_again(row: Email) -> Facts:
     return _invited(row, *reissued, again=True)
 
 
+@mail_kind("plan_not_yours", lazy_pgettext("kind of mail", "Plan was not yours"))
 def plan_not_yours(row: Email) -> Facts:
     """The business corrected the email of a plan: for the former address, without the purchase."""
     return {"total": money.show(row.data["total"], row.data["currency"])}
 
 
+@mail_kind("plan_yours", lazy_pgettext("kind of mail", "Plan is yours"))
 def plan_yours(row: Email) -> Facts:
     """The business corrected the email of a plan: for the new address, which has an account."""
     plan, rows = plan_of(row.plan_id)
@@ -55,6 +60,7 @@ def plan_yours(row: Email) -> Facts:
     }
 
 
+@mail_kind("shop_reported", lazy_pgettext("kind of mail", "Shop reported"))
 def shop_reported(row: Email) -> Facts:
     """For an operator: a customer does not know the shop that made a plan for them."""
     report = db.session.get_one(ShopReport, row.data["report_id"])
@@ -68,6 +74,7 @@ def shop_reported(row: Email) -> Facts:
     }
 
 
+@mail_kind("shop_report_cleared", lazy_pgettext("kind of mail", "Report of a shop cleared"), template="notice")
 def shop_report_cleared(row: Email) -> Facts:
     """For every operator: one of them found nothing wrong with a shop that was reported."""
     report = db.session.get_one(ShopReport, row.data["report_id"])
@@ -86,6 +93,7 @@ def shop_report_cleared(row: Email) -> Facts:
     }
 
 
+@mail_kind("password_reset", lazy_pgettext("kind of mail", "Password reset"))
 def password_reset(row: Email) -> Facts:
     """The link that sets a new password."""
     if row.created_at < clock.now() - password_resets.MAX_REQUEST_AGE:
@@ -96,6 +104,7 @@ def password_reset(row: Email) -> Facts:
     return {"url": link(f"/password-resets/{token}"), "secret": (token,)}
 
 
+@mail_kind("email_proof", lazy_pgettext("kind of mail", "Proof of an email"))
 def email_proof(row: Email) -> Facts:
     """The link and the code that prove the email of a registration, or the new email of an account."""
     proof = _proof_of(row)
@@ -113,6 +122,7 @@ def email_proof(row: Email) -> Facts:
     }
 
 
+@mail_kind("email_known", lazy_pgettext("kind of mail", "You have an account"))
 def email_known(row: Email) -> Facts:
     """Words for the owner of an email with which somebody registered, or to which somebody wants to change."""
     _proof_of(row)
@@ -125,6 +135,11 @@ def email_known(row: Email) -> Facts:
     }
 
 
+@mail_kind(
+    "email_changed_old",
+    lazy_pgettext("kind of mail", "Email changed, with a link to undo it"),
+    to_deactivated_accounts=True,
+)
 def email_changed_old(row: Email) -> Facts:
     """The change of an email, for the old address, with the link that undoes it."""
     token = email_changes.issue(row.data["change_id"])
@@ -140,12 +155,14 @@ def email_changed_old(row: Email) -> Facts:
     }
 
 
+@mail_kind("email_changed_new", lazy_pgettext("kind of mail", "Email changed"), to_deactivated_accounts=True)
 def email_changed_new(row: Email) -> Facts:
     """The change of an email, for the new address."""
     change = db.session.get_one(EmailChange, row.data["change_id"], populate_existing=True)
     return {**_changed(change), "to": change.new_email}
 
 
+@mail_kind("email_change_undone", lazy_pgettext("kind of mail", "Change of email undone"), to_deactivated_accounts=True)
 def email_change_undone(row: Email) -> Facts:
     """Words for the new address of a change that the old address has undone."""
     change = db.session.get_one(EmailChange, row.data["change_id"], populate_existing=True)

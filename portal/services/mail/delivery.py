@@ -221,7 +221,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         except NoLongerTrue as reason:
             _drop(claim, reason.code)
             return
-        composed = rendering.compose(content.TEMPLATES.get(row.kind, row.kind), facts)
+        composed = rendering.compose(content.template_of(row.kind), facts)
         sender = gettext("%(business)s via %(installation)s")
     envelope = email.Envelope(
         to=facts["to"],

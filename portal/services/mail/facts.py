@@ -1,7 +1,8 @@
-"""Facts that the mails of several kinds share: progress, purchase, links, dates."""
+"""The kinds of mails, and facts that several kinds share: progress, purchase, links, dates."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 from flask import current_app
 from flask_babel import gettext as _
@@ -16,6 +17,43 @@ from portal.services.plans import invitations
 
 Facts = dict[str, Any]
 """Variables of a mail's templates."""
+Builder = TypeVar("Builder", bound=Callable[[Email], "Facts | None"])
+PLAN_NOTICE: Final = "plan_notice"
+"""The template of a title, paragraphs and a button, for which `notice` has the variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of mail. Its builder returns None if the mail has nothing to say.
+
+    `label` names the kind for operators. `of_deactivated_merchants`: it is sent in the name of a deactivated business,
+    too. `not_to_customers`: about a plan, to its business or to operators. `to_deactivated_accounts`: a deactivated
+    account gets it, as money went back, or for the security of the account.
+    """
+
+    builder: Callable[[Email], Facts | None]
+    label: str
+    template: str
+    of_deactivated_merchants: bool = False
+    not_to_customers: bool = False
+    to_deactivated_accounts: bool = False
+
+
+KINDS: Final[dict[str, Kind]] = {}
+"""By name, once mail/content.py is imported, which imports the builders."""
+
+
+def mail_kind(name: str, label: str, *, template: str = "", **who: bool) -> Callable[[Builder], Builder]:
+    """Decorator of a builder: it builds the mails of this kind. The template has the kind's name unless it has another.
+
+    `who` are the flags of Kind.
+    """
+
+    def declare(builder: Builder) -> Builder:
+        KINDS[name] = Kind(builder, label, template or name, **who)
+        return builder
+
+    return declare
 
 
 class NoLongerTrue(Exception):
@@ -96,7 +134,7 @@ def link_for(row: Email, name: str, path: str, *, below: str = "") -> Facts:
 def notice(
     *, title: str, preview: str, paragraphs: list[str], plan: Plan, quote: str | None = None, button: str | None = None
 ) -> Facts:
-    """The variables of the template plan_notice: a title, paragraphs and a button."""
+    """The variables of the template PLAN_NOTICE: a title, paragraphs and a button."""
     return {
         "title": str(title),
         "preview": str(preview),

@@ -8,9 +8,10 @@ from sqlalchemy import func, select
 
 from portal.extensions import db
 from portal.models import Email, Merchant, OperatorAct
-from portal.services.mail.facts import Facts, NoLongerTrue, link
+from portal.services.mail.facts import Facts, NoLongerTrue, link, mail_kind
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lazy import lazy_pgettext
 
 TITLES: Final = {
     "merchant_approved": _l("%(business)s is approved"),
@@ -48,6 +49,7 @@ TEXTS: Final = {
 """The title and the text of a notice, by its kind."""
 
 
+@mail_kind("operator_act", lazy_pgettext("kind of mail", "Act of an operator"))
 def operator_act(row: Email) -> Facts:
     """An act of an operator, or an owner's objection, for every operator."""
     act = db.session.get(OperatorAct, row.data["act_id"])
@@ -61,6 +63,7 @@ def operator_act(row: Email) -> Facts:
     }
 
 
+@mail_kind("merchants_waiting", lazy_pgettext("kind of mail", "Businesses that wait"))
 def merchants_waiting(row: Email) -> Facts:
     """The number of businesses that wait for an operator's approval."""
     waiting = Merchant.approved_at.is_(None), Merchant.declined_at.is_(None), Merchant.deactivated_at.is_(None)
@@ -70,6 +73,10 @@ def merchants_waiting(row: Email) -> Facts:
     return {"count": count, "url": link("/operator/merchants?state=waiting")}
 
 
+@mail_kind("merchant_approved", lazy_pgettext("kind of mail", "Business approved"), template="notice")
+@mail_kind("merchant_deactivated", lazy_pgettext("kind of mail", "Business deactivated"), template="notice")
+@mail_kind("merchant_declined", lazy_pgettext("kind of mail", "Business declined"), template="notice")
+@mail_kind("merchant_reactivated", lazy_pgettext("kind of mail", "Business reactivated"), template="notice")
 def merchant_notice(row: Email) -> Facts:
     """A decision of an operator about a business, for its owners."""
     act = db.session.get_one(OperatorAct, row.data["act_id"])
@@ -77,12 +84,20 @@ def merchant_notice(row: Email) -> Facts:
     return _notice(act.kind, subject_of(act), act.reason, url)
 
 
+@mail_kind("merchant_closed", lazy_pgettext("kind of mail", "Business closed"), template="notice")
 def merchant_closed(row: Email) -> Facts:
     """The end of a business's wind-down, for its owners."""
     merchant = db.session.get_one(Merchant, row.data["merchant_id"])
     return _notice("merchant_closed", merchant.business_name, None, link("/plans"))
 
 
+@mail_kind(
+    "account_deactivated",
+    lazy_pgettext("kind of mail", "Account deactivated"),
+    template="notice",
+    to_deactivated_accounts=True,
+)
+@mail_kind("account_reactivated", lazy_pgettext("kind of mail", "Account reactivated"), template="notice")
 def account_notice(row: Email) -> Facts:
     """The deactivation of an account, or its end, for its person."""
     act = db.session.get_one(OperatorAct, row.data["act_id"])

@@ -8,10 +8,12 @@ from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import Email, Payment, PaymentMethod, Plan, Refund
 from portal.reports.payments import offered_methods
-from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, plan_of, progress, purchase
+from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, mail_kind, plan_of, progress, purchase
 from portal.wording import dates, decline_reasons, labels
+from portal.wording.lazy import lazy_pgettext
 
 
+@mail_kind("receipt", lazy_pgettext("kind of mail", "Receipt"), of_deactivated_merchants=True)
 def receipt(row: Email) -> Facts:
     """A successful payment, and what is still to pay."""
     payment = payment_of(row)
@@ -55,6 +57,7 @@ def receipt(row: Email) -> Facts:
     )
 
 
+@mail_kind("payment_declined", lazy_pgettext("kind of mail", "Payment declined"))
 def payment_declined(row: Email) -> Facts:
     """A declined payment of installments that can still be paid."""
     payment = payment_of(row)
@@ -76,6 +79,7 @@ def payment_declined(row: Email) -> Facts:
     )
 
 
+@mail_kind("payment_reversed", lazy_pgettext("kind of mail", "Payment bounced"))
 def payment_reversed(row: Email) -> Facts:
     """A payment that the bank took back, and what is to pay because of it."""
     payment = payment_of(row)
@@ -107,6 +111,7 @@ def payment_reversed(row: Email) -> Facts:
     )
 
 
+@mail_kind("automatic_stopped", lazy_pgettext("kind of mail", "Automatic stopped"))
 def automatic_stopped(row: Email) -> Facts:
     """Automatic payment ended with its method, and the next installment has to be paid by hand."""
     plan, rows = plan_of(row.plan_id)
@@ -123,6 +128,7 @@ def automatic_stopped(row: Email) -> Facts:
     }
 
 
+@mail_kind("plan_completed", lazy_pgettext("kind of mail", "Plan completed"))
 def plan_completed(row: Email) -> Facts:
     """A plan that is paid in full."""
     plan, rows = plan_of(row.plan_id)
@@ -140,6 +146,9 @@ def plan_completed(row: Email) -> Facts:
     )
 
 
+@mail_kind(
+    "refund", lazy_pgettext("kind of mail", "Refund"), of_deactivated_merchants=True, to_deactivated_accounts=True
+)
 def refund(row: Email) -> Facts:
     """A successful refund."""
     refund = db.session.get_one(Refund, row.data["refund_id"])

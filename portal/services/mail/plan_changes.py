@@ -17,12 +17,14 @@ from portal.models.texts import TypedText
 from portal.reports.plans import proposals
 from portal.reports.plans.figures import plan_figures
 from portal.reports.plans.proposals import DueAmount
-from portal.services.mail.facts import Facts, NoLongerTrue, link_for, notice, plan_of, purchase
+from portal.services.mail.facts import PLAN_NOTICE, Facts, NoLongerTrue, link_for, mail_kind, notice, plan_of, purchase
 from portal.wording import dates
 from portal.wording.causes import typed_words
+from portal.wording.lazy import lazy_pgettext
 from portal.wording.lists import listed
 
 
+@mail_kind("plan_credited", lazy_pgettext("kind of mail", "Plan credited"), template=PLAN_NOTICE)
 def plan_credited(row: Email) -> Facts:
     """A credit, and what is to pay after it."""
     plan, rows = plan_of(row.plan_id)
@@ -34,6 +36,7 @@ def plan_credited(row: Email) -> Facts:
     return _change(row, plan, title, [first, _before_and_after(plan, row), *_now(plan, row, rows)])
 
 
+@mail_kind("plan_written_off", lazy_pgettext("kind of mail", "Plan written off"), template=PLAN_NOTICE)
 def plan_written_off(row: Email) -> Facts:
     """A write-off. Nothing is expected any more, and the customer can still pay."""
     plan, rows = plan_of(row.plan_id)
@@ -46,6 +49,7 @@ def plan_written_off(row: Email) -> Facts:
     return _change(row, plan, title, [first, _before_and_after(plan, row), can_pay])
 
 
+@mail_kind("plan_cancelled", lazy_pgettext("kind of mail", "Plan cancelled"), template=PLAN_NOTICE)
 def plan_cancelled(row: Email) -> Facts:
     """A cancellation: nothing is owed any more, and what happens to the money that was paid."""
     plan, _rows = plan_of(row.plan_id)
@@ -66,6 +70,7 @@ def plan_cancelled(row: Email) -> Facts:
     return _change(row, plan, title, paragraphs)
 
 
+@mail_kind("plan_rescheduled", lazy_pgettext("kind of mail", "Plan rescheduled"), template=PLAN_NOTICE)
 def plan_rescheduled(row: Email) -> Facts:
     """New dates of what is to pay, with those before."""
     plan, _rows = plan_of(row.plan_id)
@@ -84,6 +89,7 @@ def plan_rescheduled(row: Email) -> Facts:
     return _change(row, plan, title, paragraphs)
 
 
+@mail_kind("reschedule_proposed", lazy_pgettext("kind of mail", "Other days proposed"), template=PLAN_NOTICE)
 def reschedule_proposed(row: Email) -> Facts:
     """The proposal, with what is to pay before and after it, while the customer may answer it."""
     plan, rows = plan_of(row.plan_id)
@@ -109,6 +115,7 @@ def reschedule_proposed(row: Email) -> Facts:
     return told | link_for(row, "url", f"/plans/{plan.id}/proposal", below="/proposal")
 
 
+@mail_kind("reschedule_accepted", lazy_pgettext("kind of mail", "Other days agreed on"), template=PLAN_NOTICE)
 def reschedule_accepted(row: Email) -> Facts:
     """The confirmation of the customer's agreement, with the text that was accepted."""
     plan, _rows = plan_of(row.plan_id)
@@ -122,6 +129,7 @@ def reschedule_accepted(row: Email) -> Facts:
     return told | link_for(row, "url", f"/plans/{plan.id}")
 
 
+@mail_kind("reschedule_withdrawn", lazy_pgettext("kind of mail", "Other days taken back"), template=PLAN_NOTICE)
 def reschedule_withdrawn(row: Email) -> Facts:
     """The business took its proposal back."""
     plan, _rows = plan_of(row.plan_id)

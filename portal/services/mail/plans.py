@@ -1,7 +1,6 @@
 """Mails about the agreement on a plan: made, accepted, disputed, withdrawn."""
 
 from datetime import datetime
-from typing import Final
 
 from flask_babel import gettext as _
 
@@ -10,15 +9,26 @@ from portal.extensions import db
 from portal.models import Acceptance, Dispute, Email, Installment, Plan, User
 from portal.reports.plans.figures import plan_figures
 from portal.services.agreements import acceptances, disputes
-from portal.services.mail.facts import Facts, NoLongerTrue, link_for, notice, plan_of, progress, purchase
+from portal.services.mail.facts import (
+    PLAN_NOTICE,
+    Facts,
+    NoLongerTrue,
+    link_for,
+    mail_kind,
+    notice,
+    plan_of,
+    progress,
+    purchase,
+)
 from portal.wording import dates
 from portal.wording.causes import typed_words
+from portal.wording.lazy import lazy_pgettext
 from portal.wording.terms import terms_lines
 
-NOTICE: Final = "plan_notice"
 """The template of the mails that are a title, paragraphs and a button."""
 
 
+@mail_kind("plan_made", lazy_pgettext("kind of mail", "Plan made"))
 def plan_made(row: Email) -> Facts:
     """A new plan, with its terms. It asks for acceptance where that is needed, and says how to dispute."""
     plan, rows = plan_of(row.plan_id)
@@ -42,6 +52,7 @@ def plan_made(row: Email) -> Facts:
     )
 
 
+@mail_kind("plan_accepted", lazy_pgettext("kind of mail", "Plan accepted"))
 def plan_accepted(row: Email) -> Facts:
     """The confirmation of an acceptance, with the terms that were accepted."""
     plan, rows = plan_of(row.plan_id)
@@ -58,6 +69,7 @@ def plan_accepted(row: Email) -> Facts:
     )
 
 
+@mail_kind("plan_disputed", lazy_pgettext("kind of mail", "Plan disputed"), template=PLAN_NOTICE)
 def plan_disputed(row: Email) -> Facts:
     """The confirmation of a dispute."""
     plan, _rows = plan_of(row.plan_id)
@@ -76,6 +88,7 @@ def plan_disputed(row: Email) -> Facts:
     ) | link_for(row, "url", f"/plans/{plan.id}")  # fmt: skip
 
 
+@mail_kind("dispute_answered", lazy_pgettext("kind of mail", "Dispute answered"), template=PLAN_NOTICE)
 def dispute_answered(row: Email) -> Facts:
     """The business's answer to a dispute."""
     plan, _rows = plan_of(row.plan_id)
@@ -98,6 +111,7 @@ def dispute_answered(row: Email) -> Facts:
     ) | link_for(row, "url", f"/plans/{plan.id}")  # fmt: skip
 
 
+@mail_kind("dispute_ended", lazy_pgettext("kind of mail", "Dispute ended"), template=PLAN_NOTICE)
 def dispute_ended(row: Email) -> Facts:
     """The end of a dispute, for the customer."""
     plan, _rows = plan_of(row.plan_id)
@@ -121,6 +135,7 @@ def dispute_ended(row: Email) -> Facts:
     ) | link_for(row, "url", f"/plans/{plan.id}")
 
 
+@mail_kind("plan_withdrawn", lazy_pgettext("kind of mail", "Plan withdrawn"), template=PLAN_NOTICE)
 def plan_withdrawn(row: Email) -> Facts:
     """The confirmation of a withdrawal."""
     plan, _rows = plan_of(row.plan_id)

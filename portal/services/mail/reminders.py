@@ -13,17 +13,19 @@ from portal.domain.events import ReminderSent
 from portal.extensions import db
 from portal.models import Customer, Email, Installment, Merchant, Mute, Reminder, User
 from portal.services import events
-from portal.services.mail.facts import Facts, description, link, plan_of, progress
+from portal.services.mail.facts import Facts, description, link, mail_kind, plan_of, progress
 from portal.services.plans import invitations
 from portal.services.reminders import remindable, unsubscribe
 from portal.services.unit_of_work import unit_of_work
 from portal.wording import dates
+from portal.wording.lazy import lazy_pgettext
 from portal.wording.lists import listed
 
 SHOWN: Final = 30
 """Installments that one mail lists. The sum counts all of them."""
 
 
+@mail_kind("reminder", lazy_pgettext("kind of mail", "Reminder"))
 def reminder(row: Email) -> Facts | None:
     """The reminder's facts. A customer without an account can't sign in, so theirs carries the plans' links."""
     mail_facts = facts(row.id)

@@ -9,14 +9,21 @@ from flask_babel import ngettext
 
 from portal.extensions import db
 from portal.models import ApiKey, Email, FactorRemoval, Membership, User, WebhookEndpoint
-from portal.services.mail.facts import Facts, NoLongerTrue, link
+from portal.services.mail.facts import Facts, NoLongerTrue, link, mail_kind
 from portal.services.operations import lost_factors
 from portal.services.security import sign_in_codes
+from portal.wording.lazy import lazy_pgettext
 
 NOTICE: Final = "security_notice"
 """The template of all of them."""
 
 
+@mail_kind(
+    "new_browser",
+    lazy_pgettext("kind of mail", "Sign-in with a new browser"),
+    template=NOTICE,
+    to_deactivated_accounts=True,
+)
 def new_browser(row: Email) -> Facts:
     """A sign-in from a browser that the account does not know."""
     values = {
@@ -35,6 +42,9 @@ def new_browser(row: Email) -> Facts:
     }
 
 
+@mail_kind(
+    "password_changed", lazy_pgettext("kind of mail", "Password changed"), template=NOTICE, to_deactivated_accounts=True
+)
 def password_changed(row: Email) -> Facts:
     """The account has a new password."""
     advice = (
@@ -52,6 +62,12 @@ def password_changed(row: Email) -> Facts:
     }
 
 
+@mail_kind(
+    "factor_added",
+    lazy_pgettext("kind of mail", "Second factor turned on"),
+    template=NOTICE,
+    to_deactivated_accounts=True,
+)
 def factor_added(row: Email) -> Facts:
     """The account has a new second factor."""
     text = (
@@ -62,6 +78,12 @@ def factor_added(row: Email) -> Facts:
     return _of_factors(row, _("A second factor was turned on"), text)
 
 
+@mail_kind(
+    "factor_removal_asked",
+    lazy_pgettext("kind of mail", "Second factors to be removed"),
+    template=NOTICE,
+    to_deactivated_accounts=True,
+)
 def factor_removal_asked(row: Email) -> Facts:
     """An operator was asked to remove the account's factors. The link stops it."""
     removal = db.session.get(FactorRemoval, row.data["removal_id"], populate_existing=True)
@@ -86,6 +108,12 @@ def factor_removal_asked(row: Email) -> Facts:
     }
 
 
+@mail_kind(
+    "factor_removed",
+    lazy_pgettext("kind of mail", "Second factor turned off"),
+    template=NOTICE,
+    to_deactivated_accounts=True,
+)
 def factor_removed(row: Email) -> Facts:
     """The account has a second factor less."""
     text = (
@@ -100,12 +128,24 @@ def factor_removed(row: Email) -> Facts:
     return _of_factors(row, _("A second factor was turned off"), text)
 
 
+@mail_kind(
+    "recovery_codes_made",
+    lazy_pgettext("kind of mail", "New recovery codes"),
+    template=NOTICE,
+    to_deactivated_accounts=True,
+)
 def recovery_codes_made(row: Email) -> Facts:
     """The account has new recovery codes."""
     text = _("Your account at %(host)s has new recovery codes. The codes from before work no more.", host=_host())
     return _of_factors(row, _("New recovery codes"), text)
 
 
+@mail_kind(
+    "recovery_code_used",
+    lazy_pgettext("kind of mail", "Recovery code used"),
+    template=NOTICE,
+    to_deactivated_accounts=True,
+)
 def recovery_code_used(row: Email) -> Facts:
     """A recovery code was used."""
     text = ngettext(
@@ -117,6 +157,12 @@ def recovery_code_used(row: Email) -> Facts:
     return _of_factors(row, _("A recovery code was used"), text)
 
 
+@mail_kind(
+    "factor_failed",
+    lazy_pgettext("kind of mail", "Wrong codes after a password"),
+    template=NOTICE,
+    to_deactivated_accounts=True,
+)
 def factor_failed(row: Email) -> Facts:
     """The password was right, and five codes were wrong."""
     text = _(
@@ -145,6 +191,7 @@ def _of_factors(row: Email, title: str, text: str) -> Facts:
     }
 
 
+@mail_kind("sign_in_code", lazy_pgettext("kind of mail", "Code for signing in"), template=NOTICE)
 def sign_in_code(row: Email) -> Facts:
     """The code by which a new browser may try the password."""
     user = _account(row)
@@ -170,6 +217,7 @@ def sign_in_code(row: Email) -> Facts:
     }
 
 
+@mail_kind("api_key_made", lazy_pgettext("kind of mail", "API key made"), template=NOTICE)
 def api_key_made(row: Email) -> Facts:
     """A new API key of a business, for each of its owners."""
     key = db.session.get_one(ApiKey, row.data["key_id"], populate_existing=True)
@@ -192,6 +240,7 @@ def api_key_made(row: Email) -> Facts:
     }
 
 
+@mail_kind("webhook_address", lazy_pgettext("kind of mail", "Address of a webhook endpoint"), template=NOTICE)
 def webhook_address(row: Email) -> Facts:
     """A new endpoint of a business, or a new address of one, for each of its owners."""
     endpoint = db.session.get_one(WebhookEndpoint, row.data["endpoint_id"], populate_existing=True)
@@ -213,6 +262,7 @@ def webhook_address(row: Email) -> Facts:
     }
 
 
+@mail_kind("webhook_disabled", lazy_pgettext("kind of mail", "Webhook endpoint turned off"), template=NOTICE)
 def webhook_disabled(row: Email) -> Facts:
     """An endpoint of a business was disabled, for each of its owners."""
     endpoint = db.session.get_one(WebhookEndpoint, row.data["endpoint_id"], populate_existing=True)

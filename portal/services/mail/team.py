@@ -3,11 +3,13 @@
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email, Membership, TeamInvitation, User
-from portal.services.mail.facts import Facts, NoLongerTrue, link
+from portal.services.mail.facts import Facts, NoLongerTrue, link, mail_kind
 from portal.services.team import invitations
 from portal.wording import dates, labels
+from portal.wording.lazy import lazy_pgettext
 
 
+@mail_kind("team_invitation", lazy_pgettext("kind of mail", "Invitation to a team"))
 def invitation(row: Email) -> Facts:
     """The invitation, with its link. Creates the token, in place of one that an earlier attempt created."""
     token = invitations.make_link(row.data["invitation_id"])
@@ -24,6 +26,7 @@ def invitation(row: Email) -> Facts:
     }
 
 
+@mail_kind("team_membership", lazy_pgettext("kind of mail", "Change of a membership"))
 def membership(row: Email) -> Facts:
     """Another role of the member (`role`), or the end of their membership (None)."""
     member = db.session.get(Membership, (row.to_user_id, row.merchant_id), populate_existing=True)
@@ -38,6 +41,7 @@ def membership(row: Email) -> Facts:
     }
 
 
+@mail_kind("team_news", lazy_pgettext("kind of mail", "News of a team"))
 def news(row: Email) -> Facts:
     """News for an owner: a person has joined the business or left it."""
     person = (row.data["user_id"], row.merchant_id)

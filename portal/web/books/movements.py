@@ -6,7 +6,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from portal.domain import clock
-from portal.models.ledger import EntryKind
+from portal.domain.chart import EntryKind
 from portal.reports.books import movements as reports
 from portal.reports.books.movements import Movement, MovementFilters
 from portal.reports.paging import Page

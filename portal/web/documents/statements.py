@@ -10,7 +10,7 @@ from flask_babel import pgettext
 
 from portal import access
 from portal.domain import clock
-from portal.models.ledger import EntryKind
+from portal.domain.chart import EntryKind
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line, Statement
 from portal.web import filters

@@ -8,6 +8,7 @@ from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Invalid
 from portal.reports.merchants import dashboard
 from portal.services.accounts import accounts
+from portal.services.accounts.merchant_settings import Settings
 from portal.web.accounts.registrations import currencies, time_zones
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, WholeField, apply_faults, choices
@@ -39,14 +40,14 @@ def update() -> Response:
     if not form.validate():
         return _page(form, 422)
     try:
-        accounts.update_merchant(
-            my_actor(),
+        settings = Settings(
             business_name=form.business_name.data or "",
             time_zone=form.time_zone.data or "",
             grace_days=form.grace_days.data if form.grace_days.data is not None else -1,
             withdrawal_days=_withdrawal_days(form),
             home_currency=form.home_currency.data or my_merchant().home_currency,
         )
+        accounts.update_merchant(my_actor(), settings)
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, invalid.status)

@@ -92,7 +92,7 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
         if payment.state == "succeeded"
         for part in payment.allocations
     }
-    events = [row for row in reports.timeline_of(plan.id) if not (payer and reports.is_private(row))]
+    events = reports.timeline_of(plan.id, private=not payer)
     return {
         "plan": plan,
         "payer": payer,

@@ -14,6 +14,7 @@ from portal.reports.plans import plans as plan_lists
 from portal.reports.plans.filters import PlanFilters
 from portal.services.accounts import accounts, hats, password_resets, sessions
 from portal.services.accounts.accounts import NewAccount
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
@@ -308,7 +309,7 @@ class TestPassword:
 class TestSettings:
     def update(self, merchant_id, **changes):
         settings = {"business_name": "Amal's", "time_zone": "Asia/Dubai", "grace_days": 5, "home_currency": "SAR"}
-        accounts.update_merchant(people.actor_of(merchant_id), **(settings | changes))
+        accounts.update_merchant(people.actor_of(merchant_id), Settings(**(settings | changes)))
         db.session.rollback()
         return db.session.get_one(Merchant, merchant_id, populate_existing=True)
 

@@ -11,6 +11,7 @@ from portal.extensions import db
 from portal.models import Merchant
 from portal.reports.operations import checks
 from portal.services.accounts import accounts
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.agreements import withdrawals
 from portal.services.payments import payments
 from portal.services.plans import pairs
@@ -36,11 +37,13 @@ def set_days(merchant_id, days):
     merchant = db.session.get_one(Merchant, merchant_id)
     accounts.update_merchant(
         people.owner(merchant_id),
-        business_name=merchant.business_name,
-        time_zone=merchant.time_zone,
-        grace_days=0,
-        home_currency=merchant.home_currency,
-        withdrawal_days=days,
+        Settings(
+            business_name=merchant.business_name,
+            time_zone=merchant.time_zone,
+            grace_days=0,
+            home_currency=merchant.home_currency,
+            withdrawal_days=days,
+        ),
     )
 
 

@@ -13,15 +13,16 @@ from sqlalchemy import func, select, update
 
 from portal.domain import chart as charts
 from portal.domain import permissions
+from portal.domain.chart import ACCOUNTS
 from portal.errors import Forbidden, Invalid
 from portal.extensions import db
 from portal.models import EntryNumber, LedgerEntry, LedgerLine, Merchant, SecurityEvent, User
-from portal.models.ledger import ACCOUNTS
 from portal.reports.books import balances, journal
 from portal.reports.books import chart as chart_reports
 from portal.reports.exports.journal import export_journal
 from portal.reports.payments import statements
 from portal.services.accounts import accounts
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.adjustments import credits, voids, write_offs
 from portal.services.books import chart, closing, numbers
 from portal.services.payments import manual_payments, refunds
@@ -83,7 +84,7 @@ class TestAClosedPeriod:
             refunds.refund(plan_id, actor=owner, amount=5_00, reason="Torn", payment_id=card.id)
             voids.void(cash.payment_id, actor=owner, reason="Written twice")
             accounts.update_merchant(
-                owner, business_name="Amal", time_zone="Pacific/Apia", grace_days=0, home_currency="SAR"
+                owner, Settings(business_name="Amal", time_zone="Pacific/Apia", grace_days=0, home_currency="SAR")
             )
             manual_payments.record(plan_id, actor=owner, amount=7_00, method="cash", received_on=date(2026, 3, 9))
             credits.credit(plan_id, actor=owner, amount=1_00, how="last", reason="Sorry")
@@ -121,14 +122,14 @@ class TestAClosedPeriod:
             settings = {"business_name": "Amal", "grace_days": 0, "home_currency": "SAR"}
             close(amal, MARCH[1])
             with pytest.raises(Invalid) as refused:
-                accounts.update_merchant(people.owner(amal), time_zone="America/New_York", **settings)
+                accounts.update_merchant(people.owner(amal), Settings(time_zone="America/New_York", **settings))
             (fault,) = refused.value.faults
             assert (fault.field, fault.code, fault.facts["day"]) == ("time_zone", "zone_before_closing", MARCH[1])
             db.session.rollback()
             assert db.session.get_one(Merchant, amal).time_zone == "Asia/Riyadh"
-            accounts.update_merchant(people.owner(amal), time_zone="Europe/Paris", **settings)
+            accounts.update_merchant(people.owner(amal), Settings(time_zone="Europe/Paris", **settings))
             now.move_to(datetime(2026, 4, 1, 4, tzinfo=UTC))
-            accounts.update_merchant(people.owner(amal), time_zone="America/New_York", **settings)
+            accounts.update_merchant(people.owner(amal), Settings(time_zone="America/New_York", **settings))
 
     def test_closing_moves_forward_only_and_not_after_yesterday(self):
         amal = people.amal()

@@ -10,9 +10,9 @@ import time_machine
 from sqlalchemy import func, select, update
 
 from portal.domain import clock
+from portal.domain.chart import COLLECTED
 from portal.extensions import db
 from portal.models import Installment, LedgerEntry, LedgerLine, Merchant
-from portal.models.ledger import COLLECTED
 from portal.reports.books import balances, movements
 from portal.reports.books.movements import MovementFilters
 from portal.reports.merchants import ageing, dashboard, overview, totals

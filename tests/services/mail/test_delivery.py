@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from portal.extensions import db
 from portal.gateways import email as gateway
 from portal.models.accounts.users import User
 from portal.services import emails
-from portal.services.mail import content, delivery
+from portal.services.mail import delivery
+from portal.services.mail.facts import KINDS
 from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import mails, people
 from tests.fixtures.concurrency import at_once
@@ -158,8 +160,9 @@ def test_only_a_missing_mailbox_ends_a_mail_at_once(catcher, answer, dead):
 def test_a_mail_that_can_not_be_sent_or_composed_does_not_block_the_others(catcher, monkeypatch):
     receipts(4)
     first, second, *_ = mails.outbox()
-    builder, broken = content.BUILDERS["receipt"], first.id
-    monkeypatch.setitem(content.BUILDERS, "receipt", lambda row: 1 / 0 if row.id == broken else builder(row))
+    kind, broken = KINDS["receipt"], first.id
+    failing = replace(kind, builder=lambda row: 1 / 0 if row.id == broken else kind.builder(row))
+    monkeypatch.setitem(KINDS, "receipt", failing)
     refused_id = f"<{second.dedupe_key.replace(':', '.')}@localhost>"
     catcher.at_data = lambda mail: "554 5.6.0 odd content" if mail["Message-ID"] == refused_id else None
     assert delivery.drain() == 4

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from portal.services.mail import content
 from portal.services.mail.business.digests import Section
+from portal.services.mail.facts import KINDS
 from portal.services.mail.rendering import compose
 from portal.wording import language
 from portal.wording.language import in_language
@@ -311,7 +311,7 @@ def test_the_colours_are_those_of_the_pages():
 
 
 def test_every_kind_has_a_sample():
-    kinds = {content.TEMPLATES.get(kind, kind) for kind in content.BUILDERS}
+    kinds = {kind.template for kind in KINDS.values()}
     assert {kind for kind, _ in SAMPLES.values()} == kinds
 
 

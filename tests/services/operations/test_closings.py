@@ -13,6 +13,7 @@ from portal.extensions import db
 from portal.models import Plan
 from portal.reports.operations import wind_downs
 from portal.services.accounts import accounts, api_keys
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.accounts.tokens import BadToken
 from portal.services.adjustments import cancellations
 from portal.services.agreements import withdrawals
@@ -48,8 +49,8 @@ def test_a_closing_business_makes_no_plans_and_goes_on_with_the_open_ones() -> N
 def test_it_does_not_end_while_money_of_a_withdrawn_plan_is_owed_back() -> None:
     amal, omar = people.amal(), people.omar()
     accounts.update_merchant(
-        people.owner(amal), business_name="Amal's", time_zone="UTC", grace_days=0, home_currency="SAR",
-        withdrawal_days=14,
+        people.owner(amal), Settings(business_name="Amal's", time_zone="UTC", grace_days=0, home_currency="SAR",
+        withdrawal_days=14),
     )  # fmt: skip
     plan_id = people.a_plan(amal)
     payment = people.pay(people.installments_of(plan_id)[0].id, omar)

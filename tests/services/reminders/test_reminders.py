@@ -10,6 +10,7 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email, Event, Reminder
 from portal.services.accounts import accounts
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.adjustments import voids
 from portal.services.mail import delivery
 from portal.services.mail import reminders as reminder_mails
@@ -181,10 +182,7 @@ class TestWhen:
         with on("2026-03-08 12:00"):
             accounts.update_merchant(
                 people.owner(amal),
-                business_name="Amal",
-                time_zone="America/New_York",
-                grace_days=0,
-                home_currency="SAR",
+                Settings(business_name="Amal", time_zone="America/New_York", grace_days=0, home_currency="SAR"),
             )
         with on("2026-03-10 08:59"):
             look()

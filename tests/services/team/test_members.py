@@ -11,6 +11,7 @@ from portal.errors import Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, TeamInvitation
 from portal.services.accounts import accounts, api_keys, hats, sessions, tokens
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.accounts.tokens import BadToken
 from portal.services.adjustments import credits
 from portal.services.mail import delivery
@@ -190,7 +191,7 @@ class TestRemoval:
             "refund": lambda: refunds.refund(plan_id, actor=actor, amount=1, reason="Sorry"),
             "open a plan": lambda: plans.open_plan(actor, NewPlan("x@example.com", 10_00, 1, today)),
             "settings": lambda: accounts.update_merchant(
-                actor, business_name="X", time_zone="UTC", grace_days=1, home_currency="SAR"
+                actor, Settings(business_name="X", time_zone="UTC", grace_days=1, home_currency="SAR")
             ),
             "key": lambda: api_keys.create(actor, name="Till"),
             "invite": lambda: invitations.invite(actor, email="new@example.com", role="viewer"),

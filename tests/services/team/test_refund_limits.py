@@ -13,6 +13,7 @@ from portal.extensions import db
 from portal.gateways.payment.simulated import tables
 from portal.models import ApiKey, Membership, Payment, Refund
 from portal.services.accounts import accounts, api_keys
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.adjustments import cancellations
 from portal.services.payments import refund_limits, refunds
 from tests.fixtures import people
@@ -90,11 +91,11 @@ def test_a_manager_begins_no_other_day_by_another_time_zone(amal, omar, sara):
         plan_id = paid_plan(amal, omar)
         refund(plan_id, manager(sara, amal), 30_00)
         with pytest.raises(Invalid) as refused:
-            accounts.update_merchant(manager(sara, amal), time_zone="Pacific/Kiritimati", **settings)
+            accounts.update_merchant(manager(sara, amal), Settings(time_zone="Pacific/Kiritimati", **settings))
         assert [(fault.field, fault.code) for fault in refused.value.faults] == [("time_zone", "owners_zone")]
         assert allowance_after(plan_id, manager(sara, amal), 1) == 0
-    accounts.update_merchant(manager(sara, amal), time_zone="Asia/Riyadh", **settings)
-    accounts.update_merchant(people.owner(amal), time_zone="UTC", **settings)
+    accounts.update_merchant(manager(sara, amal), Settings(time_zone="Asia/Riyadh", **settings))
+    accounts.update_merchant(people.owner(amal), Settings(time_zone="UTC", **settings))
 
 
 def test_refunds_at_once_stay_within_the_limit(app, amal, omar, sara):
@@ -151,7 +152,7 @@ class TestKey:
 def test_a_limit_keeps_its_figure_when_the_home_currency_changes(amal, sara, currency, limit):
     people.a_member("nour", amal, "manager")
     accounts.update_merchant(
-        people.owner(amal), business_name="Amal's", time_zone="UTC", grace_days=0, home_currency=currency
+        people.owner(amal), Settings(business_name="Amal's", time_zone="UTC", grace_days=0, home_currency=currency)
     )
     limits = select(Membership.refund_limit).order_by(Membership.user_id)
     assert db.session.scalars(limits).all() == [None, limit, None]

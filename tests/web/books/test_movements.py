@@ -10,6 +10,7 @@ from flask import Flask
 
 from portal.reports.books import movements
 from portal.services.accounts import accounts
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.payments import manual_payments, refunds
 from tests.fixtures import people
 from tests.web import browser_of
@@ -49,10 +50,7 @@ def test_a_month_and_its_list_agree_also_after_a_change_of_the_zone(app: Flask, 
         with app.app_context():
             accounts.update_merchant(
                 people.owner(amal),
-                business_name="Amal",
-                time_zone="America/New_York",
-                grace_days=0,
-                home_currency="SAR",
+                Settings(business_name="Amal", time_zone="America/New_York", grace_days=0, home_currency="SAR"),
             )
         after = browser.get("/dashboard").text
         assert (collected(after, "2026-03"), collected(after, "2026-04")) == ("SAR 35.00", "SAR 20.00")

@@ -12,11 +12,14 @@ from portal.extensions import db
 from portal.models import ShopReport
 from portal.services import events
 from portal.services.accounts import accounts, api_keys, password_resets, sessions
-from portal.services.mail import content, delivery
+from portal.services.mail import delivery
+from portal.services.mail.content import kind_label
+from portal.services.mail.facts import KINDS
 from portal.services.notices import digests, settings
 from portal.services.payments import refunds
 from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
+from portal.wording.language import in_language
 from tests.fixtures import agreements, mails, operations, people, webhooks
 from tests.fixtures.business import CHANGES, PROPOSALS, changed_plans, proposed_days
 from tests.fixtures.mails import Catcher, sending
@@ -163,8 +166,8 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         operations.send_every_kind(app, amal, people.a_customer("mona"))
         delivery.drain()
         kept = [(mail.kind, mail.html) for mail in mails.outbox() if mail.state == "kept"]
-    elsewhere = {kind for kind in content.BUILDERS if kind.startswith(("email_", "team_"))}
-    assert {kind for kind, _ in kept} == set(content.BUILDERS) - {"automatic_stopped"} - elsewhere
+    elsewhere = {kind for kind in KINDS if kind.startswith(("email_", "team_"))}
+    assert {kind for kind, _ in kept} == set(KINDS) - {"automatic_stopped"} - elsewhere
     readers = {"merchant": browser_of(app, "amal"), "operator": browser_of(app, "olga")}
     readers["digest"] = readers["bounce_notice"] = readers["plan_news"] = readers["merchant"]
     readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
@@ -265,3 +268,15 @@ def test_the_operator_queues_a_dead_email_again(app, kept):
     assert olga.post("/outbox/999999/resend").status_code == 404
     with app.app_context():
         assert [mail.state for mail in mails.outbox() if mail.id == dead] == ["waiting"]
+
+
+@pytest.mark.usefixtures("arabic")
+def test_every_kind_of_mail_has_a_name_for_operators_in_their_language(app):
+    """A mail that waits has no subject yet, so lists show the kind."""
+    with app.app_context():
+        for language in ("en", "ar"):
+            with in_language(language):
+                names = {kind: kind_label(kind) for kind in KINDS}
+            assert len(set(names.values())) == len(KINDS), language
+            assert all(name.isascii() is (language == "en") for name in names.values()), language
+        assert kind_label("of_another_version") == "of_another_version"

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from portal.domain import clock
-from portal.models.ledger import ENTRY_KINDS, EntryKind
+from portal.domain.chart import ENTRY_KINDS, EntryKind
 from portal.reports.payments.statements import Line
 from portal.web.documents.statements import line_words
 

@@ -14,10 +14,11 @@ from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import Allocation, Email, Event, Installment, Payment, Plan, PublicEvent, Refund
 from portal.models.notices import DIGESTED, Digested
-from portal.services.mail.facts import Facts, NoLongerTrue, link
+from portal.services.mail.facts import Facts, NoLongerTrue, link, mail_kind
 from portal.services.notices import digests, settings
 from portal.services.notices.digests import LATE_FOR, MAX_LATE_DAYS, Window
 from portal.wording import dates, decline_reasons
+from portal.wording.lazy import lazy_pgettext
 from portal.wording.lists import listed
 
 SHOWN: Final = 10
@@ -37,6 +38,7 @@ class Section:
     customer_ids: list[int] = field(default_factory=list)
 
 
+@mail_kind("digest", lazy_pgettext("kind of mail", "News of a business"))
 def digest(row: Email) -> Facts:
     """The news of the business's plans, in sections. A section without rows is left out."""
     window = digests.take(row.id)

@@ -10,15 +10,22 @@ from portal.models import Dispute, Email, Plan, User
 from portal.models.notices import Notice
 from portal.reports.plans.figures import plan_figures
 from portal.services.mail.business.digests import business_purchase, reader_facts
-from portal.services.mail.facts import Facts, NoLongerTrue, link, notice, plan_of
+from portal.services.mail.facts import PLAN_NOTICE, Facts, NoLongerTrue, link, mail_kind, notice, plan_of
 from portal.services.mail.payments import paid_on, payment_of
 from portal.services.notices import readers
 from portal.services.notices.readers import News
+from portal.wording.lazy import lazy_pgettext
 
 DECISIONS: Final = ("stands", "void")
 """The news of an operator's decision about a dispute."""
 
 
+@mail_kind(
+    "bounce_notice",
+    lazy_pgettext("kind of mail", "Payment bounced, to the business"),
+    template=PLAN_NOTICE,
+    not_to_customers=True,
+)
 def bounce_notice(row: Email) -> Facts:
     """A payment that the bank took back, for an owner or manager of its business."""
     payment = payment_of(row)
@@ -57,6 +64,7 @@ def bounce_notice(row: Email) -> Facts:
     )
 
 
+@mail_kind("plan_news", lazy_pgettext("kind of mail", "News of a plan"), template=PLAN_NOTICE, not_to_customers=True)
 def plan_news(row: Email) -> Facts:
     """News of a plan for an owner or manager of its business."""
     plan, _rows = plan_of(row.plan_id)
@@ -107,6 +115,12 @@ def plan_news(row: Email) -> Facts:
     return told | {"url": link(f"/plans/{plan.id}")} | foot
 
 
+@mail_kind(
+    "dispute_notice",
+    lazy_pgettext("kind of mail", "Dispute, to the operator"),
+    template=PLAN_NOTICE,
+    not_to_customers=True,
+)
 def dispute_notice(row: Email) -> Facts:
     """A dispute or its decision, for an operator. It names the business, and neither the purchase nor the customer."""
     plan, _rows = plan_of(row.plan_id)
