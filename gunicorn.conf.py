@@ -25,6 +25,7 @@ keepalive = 5
 max_requests = 20_000 if settings.production else 0
 max_requests_jitter = 2_000
 forwarded_allow_ips = "*" if settings.trusted_proxies else "127.0.0.1,::1"
+forwarder_headers = ""  # gunicorn would let a client's SCRIPT_NAME choose what of the path is the application's
 accesslog = None  # the application logs one structured line for each request
 errorlog = "-"
 loglevel = "info" if settings.log_level == "debug" else settings.log_level

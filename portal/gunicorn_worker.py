@@ -14,12 +14,15 @@ import os
 import selectors
 import socket
 import struct
+import threading
 import time
 import uuid
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, Final
 
 from gunicorn import util
@@ -43,7 +46,12 @@ RESPONSES: Final[tuple[tuple[Any, tuple[int, str, str]], ...]] = (
 )
 TOO_SLOW: Final = (408, "request_too_slow", "The request did not arrive in time.")
 WRITE_SECONDS: Final = 30.0
-"""Seconds that one part of a response may wait for the client. It occupies one thread of the pool for that time."""
+"""Seconds for what a client has not taken of a response, and one more for each WRITE_RATE bytes that it takes."""
+WRITE_RATE: Final = 1024
+HELD_BYTES: Final = 2**20
+"""How much of a response waits for its client without a thread. A thread waits with more (a file of a list)."""
+MAX_HELD_BYTES: Final = 64 * 2**20
+"""How much all responses of a worker may hold. Above it the response that waits longest is given up."""
 LINGER_SECONDS: Final = 0.5
 """How long a closing connection is still read."""
 LINGER_BYTES: Final = 2**20
@@ -90,6 +98,73 @@ class Ending:
     remaining_bytes: int
 
 
+class HeldResponse:
+    """The socket of a connection, as a thread writes one response to it. What the client does not take is held.
+
+    The thread is free when the response is written; the poller sends the rest. `may_wait` counts waiting threads.
+    """
+
+    def __init__(self, sock: socket.socket, may_wait: threading.Semaphore) -> None:
+        self.sock, self.may_wait = sock, may_wait
+        self.parts: deque[memoryview] = deque()
+        self.size = 0
+        self.deadline = 0.0
+        """Monotonic, in seconds."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sock, name)
+
+    def sendall(self, data: bytes) -> None:
+        """Send, or hold. Raises TimeoutError for a client that does not read a long response."""
+        part = memoryview(data)
+        if not self.parts:
+            part = part[self._sent(part) :]
+        if part:
+            self.parts.append(part)
+            self.size += len(part)
+        if self.size > HELD_BYTES:
+            self._wait()
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> None:
+        file.seek(offset)
+        self.sendall(file.read(count))
+
+    def send_held(self) -> bool:
+        """Send what the client takes now. Returns whether nothing is left."""
+        while self.parts:
+            sent = self._sent(self.parts[0])
+            self.size -= sent
+            self.deadline += sent / WRITE_RATE
+            if sent < len(self.parts[0]):
+                self.parts[0] = self.parts[0][sent:]
+                return False
+            self.parts.popleft()
+        return True
+
+    def drop(self) -> None:
+        self.parts.clear()
+        self.size = 0
+
+    def _sent(self, part: memoryview) -> int:
+        try:
+            return self.sock.send(part, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+    def _wait(self) -> None:
+        """Wait in this thread until the client has taken what is held."""
+        if not self.may_wait.acquire(blocking=False):
+            raise TimeoutError
+        try:
+            self.sock.settimeout(WRITE_SECONDS)
+            while self.parts:
+                self.sock.sendall(self.parts.popleft())
+            self.size = 0
+            self.sock.setblocking(True)
+        finally:
+            self.may_wait.release()
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Reads requests in the poller, and responds to an unreadable one with a problem document or a small page.
 
@@ -102,7 +177,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Connections whose request is not complete, by age."""
         self.ending: dict[Any, Ending] = {}
         """Connections after their last response."""
+        self.outgoing: dict[Any, HeldResponse] = {}
+        """Connections whose client has not taken the whole response, by age."""
         self.max_incoming = self.worker_connections * 3 // 4
+        self.may_wait = threading.Semaphore(max(1, self.cfg.threads // 2))
 
     def notify(self) -> None:
         """gunicorn calls this in each loop."""
@@ -176,6 +254,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         gunicorn would wait here for 2 seconds until the client closes its side. Closing a socket with unread bytes
         resets the connection (RFC 9112, 9.6), and the client loses the response. So the poller reads on for a moment.
         """
+        held: HeldResponse | None = getattr(conn, "held", None)
+        if held is not None and held.parts:
+            self._hold(conn, held, fs)
+            return
         if not fs.cancelled() and fs.exception() is None and fs.result():
             if conn.parser.unreader.has_rest:
                 self.enqueue_req(conn)
@@ -190,6 +272,32 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         self.ending[conn] = Ending(time.monotonic() + LINGER_SECONDS, LINGER_BYTES)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._read_on, conn))
+
+    def _hold(self, conn: Any, held: HeldResponse, fs: Any) -> None:
+        """Send the rest of a response as the client takes it."""
+        conn.sock.setblocking(False)
+        held.deadline = time.monotonic() + WRITE_SECONDS
+        self.outgoing[conn] = held
+        self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._send_on, conn, fs))
+        while sum(each.size for each in self.outgoing.values()) > MAX_HELD_BYTES:
+            self._give_up(next(iter(self.outgoing)))
+
+    def _send_on(self, conn: Any, fs: Any, _: Any = None) -> None:
+        try:
+            if not self.outgoing[conn].send_held():
+                return
+        except OSError:
+            self._give_up(conn)
+            return
+        del self.outgoing[conn]
+        self.poller.unregister(conn.sock)
+        self.finish_request(conn, fs)
+
+    def _give_up(self, conn: Any) -> None:
+        """Close a connection whose client does not take the response."""
+        self.outgoing.pop(conn).drop()
+        self.poller.unregister(conn.sock)
+        self._close(conn)
 
     def _read_on(self, conn: Any, _: Any = None) -> None:
         """Discard what the client still sends, up to LINGER_BYTES."""
@@ -216,17 +324,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         for conn, incoming in list(self.incoming.items()):
             if incoming.deadline <= now or not (self.alive or incoming.has_begun):
                 self._drop(conn)
+        for conn, held in list(self.outgoing.items()):
+            if held.deadline <= now:
+                self._give_up(conn)
         for conn, ending in list(self.ending.items()):
             if ending.deadline <= now:
                 self._end(conn)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Runs the application. A client that does not read the response for WRITE_SECONDS loses its connection."""
-        conn.sock.settimeout(WRITE_SECONDS)
+        """Runs the application. `finish_request` sends what its client has not taken when the thread is done."""
+        conn.held = HeldResponse(conn.sock, self.may_wait)
         try:
-            return super().handle_request(req, conn)
-        except TimeoutError as error:
-            raise StopIteration("the client does not read the response") from error
+            return super().handle_request(req, SimpleNamespace(sock=conn.held, client=conn.client, server=conn.server))
+        except BaseException as error:
+            conn.held.drop()
+            if isinstance(error, TimeoutError):
+                raise StopIteration("the client does not read the response") from error
+            raise
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Handles an exception that was raised while a request was read (`req` is None) or processed."""

@@ -30,6 +30,8 @@ MEMORY_BYTES: Final = 65_536
 CHUNK_LINE_BYTES: Final = 8190
 
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_HOST: Final = re.compile(r"([A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
+"""Host and port of RFC 3986, or nothing."""
 
 
 class UnreadableRequest(Exception):
@@ -41,11 +43,17 @@ class UnreadableRequest(Exception):
 
 
 class Request(message.Request):  # type: ignore[misc]
-    """A request that reports its path with a parse error. gunicorn's class drops the half-parsed request."""
+    """A request that reports its path with a parse error. gunicorn's class drops the half-parsed request.
+
+    HTTP/1.1 needs one valid Host (RFC 9112, 3.2). gunicorn refuses two of them only.
+    """
 
     def __init__(self, *args: Any) -> None:
         try:
             super().__init__(*args)
+            hosts = [value for name, value in self.headers if name == "HOST"]
+            if (self.version >= (1, 1) and not hosts) or not all(map(_HOST.fullmatch, hosts)):
+                raise errors.InvalidHeader("HOST")
         except errors.ParseException as error:
             raise UnreadableRequest(self.path) from error
 
@@ -212,6 +220,8 @@ class ChunkScanner:
 
     def _is_last_line(self) -> bool:
         """Read a chunk's size, or a line of the trailers."""
+        if not self._line.endswith(b"\r\n"):  # the parser refuses it, or ends the line elsewhere
+            return True
         line = self._line.strip()
         if self._in_trailers:
             return not line

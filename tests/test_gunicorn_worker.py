@@ -3,8 +3,9 @@
 import json
 import socket
 import statistics
+import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 from flask import Flask
@@ -32,6 +33,8 @@ REFUSED = {
     "an unknown coding": (LOGIN + b"Transfer-Encoding: gzip\r\n\r\n{}", 400),
     "invalid chunks": (LOGIN + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
     "a body that ends early": (LOGIN + b'Content-Length: 500\r\n\r\n{"username": "omar", "password": "x"}', 400),
+    "no host": (b"GET /api/plans/ HTTP/1.1\r\n\r\n", 400),
+    "a host that is none": (b"GET /api/plans/ HTTP/1.1\r\nHost: localhost/ evil\r\n\r\n", 400),
     "an expectation": (LOGIN + b"Expect: a-miracle\r\nContent-Length: 2\r\n\r\n{}", 417),
 }
 GOOD = b"GET /login HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
@@ -102,6 +105,79 @@ def test_64_clients_that_send_half_a_request_delay_no_other(live: Live, case: st
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", live.port), timeout=20))
             connection.sendall(HALF_REQUESTS[case])
         assert median_seconds(live) < usual + 0.25
+
+
+def unread(live: Live, path: str) -> socket.socket:
+    """A request whose client takes no byte of the response. Small segments keep the kernel's buffers small, too."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 500)
+    client.settimeout(60)
+    client.connect(("127.0.0.1", live.port))
+    client.sendall(f"GET {path} HTTP/1.1\r\nConnection: close\r\n".encode() + HOST + b"\r\n")
+    return client
+
+
+def test_64_clients_that_read_no_response_delay_no_other_and_get_it_whole(live: Live) -> None:
+    """A thread waited 30 s for each of them, so that 16 stopped the site."""
+    usual = median_seconds(live)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(unread(live, "/api/openapi.json")) for _ in range(64)]
+        assert median_seconds(live) < usual + 0.25
+        for client in (clients[0], clients[-1]):
+            response = b""
+            while part := client.recv(65_536):
+                response += part
+            head, _, body = response.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ") and json.loads(body)["openapi"]
+
+
+def test_what_a_client_does_not_take_of_a_response_is_held_without_a_thread() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        held = gunicorn_worker.HeldResponse(ours, threading.Semaphore(0))
+        text = bytes(range(256)) * 2048
+        held.sendall(text)
+        assert held.size == sum(map(len, held.parts)) > 0
+        begun_at, taken = held.deadline, b""
+        while not held.send_held():
+            with suppress(BlockingIOError):
+                taken += theirs.recv(65_536)
+        assert held.size == 0 and held.deadline > begun_at
+        with suppress(BlockingIOError):
+            while True:
+                taken += theirs.recv(65_536)
+        assert taken == text
+
+
+def read_on(client: socket.socket) -> None:
+    while client.recv(2**20):
+        pass
+
+
+def test_half_of_the_threads_wait_for_clients_at_most() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        may_wait = threading.Semaphore(0)
+        held = gunicorn_worker.HeldResponse(ours, may_wait)
+        with pytest.raises(TimeoutError):
+            held.sendall(b"x" * (gunicorn_worker.HELD_BYTES + 2**22))
+        held.drop()
+        may_wait.release()
+        reader = threading.Thread(target=read_on, args=(theirs,))
+        reader.start()
+        held.sendall(b"x" * (gunicorn_worker.HELD_BYTES + 2**22))
+        assert held.size == 0 and may_wait.acquire(blocking=False)
+        ours.shutdown(socket.SHUT_WR)
+        reader.join()
+
+
+def test_a_client_chooses_no_part_of_the_path_that_is_not_the_applications(live: Live) -> None:
+    """gunicorn takes SCRIPT_NAME from trusted addresses, which all are behind a proxy. A proxy's rules match paths."""
+    status, _, body = send(live, b"GET /evil/login HTTP/1.1\r\nSCRIPT_NAME: /evil\r\n" + HOST + b"\r\n")
+    assert status == 404 and b"/static/" in body and b"/evil/static/" not in body
+    assert send(live, b"GET /login HTTP/1.1\r\nSCRIPT_NAME: /evil\r\n" + HOST + b"\r\n")[0] == 200
 
 
 def test_a_request_that_does_not_arrive_is_ended(live: Live) -> None:

@@ -93,7 +93,7 @@ def test_a_body_has_30_seconds_and_one_more_for_each_kilobyte() -> None:
     assert request.deadline - body_deadline == pytest.approx(2, abs=0.01)
 
 
-@pytest.mark.parametrize("data", [b"zz\r\n", b"-5\r\n", b"a" * 9000, b"\r\n"])
+@pytest.mark.parametrize("data", [b"zz\r\n", b"-5\r\n", b"a" * 9000, b"\r\n", b"3;a\nb\r\nabc"])
 def test_malformed_chunks_go_to_the_parser(data: bytes) -> None:
     assert ChunkScanner().feed(data)
 
