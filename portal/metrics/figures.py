@@ -6,6 +6,7 @@ open circuit breaker hides anything.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,14 +106,14 @@ class Reader:
     def read(self) -> dict[str, Part]:
         """The parts by name. Takes at most MAX_SECONDS."""
         answers: dict[str, Part] = {}
-        deadline = clock.now().timestamp() + MAX_SECONDS
+        deadline = time.monotonic() + MAX_SECONDS
         with self.lock:
             for name in self.questions:
                 if not (thread := self.running.get(name)) or not thread.is_alive():
                     self.running[name] = threading.Thread(target=self._ask, args=(name, answers), daemon=True)
                     self.running[name].start()
             for thread in self.running.values():
-                thread.join(max(deadline - clock.now().timestamp(), 0))
+                thread.join(max(deadline - time.monotonic(), 0))
             away = Problem("away", message=f"no answer within {MAX_SECONDS:.0f} s")
             found = {name: answers.get(name) or Part(up=False, problem=away) for name in self.questions}
         if (database := found.get("postgres")) and database.problem and not database.up:

@@ -5,11 +5,10 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from portal.valkey import liveness
 from tests.fixtures import people, servers
 from tests.fixtures.live import free_port
 from tests.fixtures.webhooks import an_endpoint
-from tests.processes.running import until
+from tests.processes.running import HANG_SECONDS, until
 
 
 @pytest.fixture
@@ -129,21 +128,51 @@ def test_a_process_without_an_address_of_the_database_reports_valkey_only(settin
     assert readiness(parts)[0] == 200
 
 
-def test_servers_that_accept_and_never_answer_hang_no_reading(settings: Settings) -> None:
+def test_servers_that_accept_and_never_answer_hang_no_reading(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connections alone would wait for minutes: their threads still wait when each reading is over."""
+    for name in ("CONNECT_SECONDS", "STATEMENT_SECONDS", "VALKEY_SECONDS"):
+        monkeypatch.setattr(figures, name, 600)
+    monkeypatch.setattr(figures, "MAX_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        reader = Reader(
-            replace(
-                settings,
-                database_url=f"postgresql+psycopg://qist@127.0.0.1:{port}/qist",
-                redis_url=f"redis://127.0.0.1:{port}/0",
-            )
-        )
+        reader = Reader(to_nobody(settings, silent))
+        threads = []
         for _ in range(2):
-            started_at = time.monotonic()
             parts = reader.read()
-            assert time.monotonic() - started_at < figures.MAX_SECONDS + 1
             assert [part.problem.kind for part in parts.values() if part.problem] == ["away", "away"]
+            assert all(thread.is_alive() for thread in reader.running.values())
+            threads.append(list(reader.running.values()))
+        assert threads[0] == threads[1]  # the first question still waits, and no other is asked
+        with pytest.MonkeyPatch.context() as wound:  # a clock that is set back prolongs no reading
+            instants = iter([clock.now()])
+            wound.setattr(clock, "now", lambda: next(instants, datetime(2000, 1, 1, tzinfo=UTC)))
+            assert not reader.read()["postgres"].up
+    for thread in threads[0]:
+        thread.join(HANG_SECONDS)
+        assert not thread.is_alive()
+
+
+def test_a_connection_to_a_server_that_never_answers_ends_by_itself(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server stays silent until both threads have ended."""
+    monkeypatch.setattr(figures, "MAX_SECONDS", HANG_SECONDS)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        reader = Reader(to_nobody(settings, silent))
+        parts = reader.read()
+        assert not any(thread.is_alive() for thread in reader.running.values())
+    assert [part.problem.kind for part in parts.values() if part.problem] == ["away", "away"]
+    assert not any("no answer within" in str(part.problem) for part in parts.values())
+
+
+def to_nobody(settings: Settings, silent: socket.socket) -> Settings:
+    port = silent.getsockname()[1]
+    return replace(
+        settings,
+        database_url=f"postgresql+psycopg://qist@127.0.0.1:{port}/qist",
+        redis_url=f"redis://127.0.0.1:{port}/0",
+    )
 
 
 def test_a_database_that_is_not_migrated_too_old_or_of_an_unreleased_version(
