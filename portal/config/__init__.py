@@ -185,7 +185,7 @@ def load(environ: Mapping[str, str], *, needed: tuple[str, ...] = REQUIRED_IN_PR
             'Literal["required", "off"]',
             reader.value("PLAN_ACCEPTANCE", "required" if production else "off", parsers.choice("required", "off")),
         ),
-        smtp_host=reader.text("SMTP_HOST"),
+        smtp_host=reader.optional("SMTP_HOST", parsers.host),
         smtp_port=reader.value("SMTP_PORT", "587", parsers.integer(1, 65535)),
         smtp_user=reader.text("SMTP_USER"),
         smtp_password=reader.text("SMTP_PASSWORD"),

@@ -10,6 +10,8 @@ from limits import parse_many
 SECRET_KEY_LENGTH = 32
 SECRET_KEY_VARIETY = 8
 EXAMPLE_WORDS = ("change", "example", "default", "secret", "password", "insecure", "development", "qist")
+NETWORK_LOCATION = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
+"""Host and port of an address. It stands in links, mails and headers; a name in other letters has its xn-- form."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ON = ("1", "on", "true", "yes")
 OFF = ("0", "off", "false", "no")
@@ -41,7 +43,7 @@ def boolean(text: str) -> bool:
 
 def host(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:-]+", text):
-        raise ValueError("accepted: an address or host name to listen on, such as 127.0.0.1 or 0.0.0.0")
+        raise ValueError("accepted: an address or a host name, such as 127.0.0.1")
     return text
 
 
@@ -64,7 +66,7 @@ def web_address(*schemes: str) -> Callable[[str], str]:
         parts = parse_url(text, accepted)
         if parts.scheme not in schemes or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError(accepted)
-        if parts.username or parts.password:
+        if parts.username or parts.password or not NETWORK_LOCATION.fullmatch(parts.netloc):
             raise ValueError(accepted)
         return f"{parts.scheme}://{parts.netloc}"
 
@@ -137,7 +139,8 @@ def sender(text: str) -> str:
 
 def rate_limit(text: str) -> str:
     try:
-        parse_many(text)
+        if any(limit.amount < 1 for limit in parse_many(text)):
+            raise ValueError
     except ValueError:
         raise ValueError('accepted: limits such as "30 per minute;200 per hour"') from None
     return text

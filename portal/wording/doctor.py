@@ -23,18 +23,24 @@ SENTENCES: Final = {
     ("database", "may_alter"): "the role of DATABASE_URL may alter tables, so the guards don't bind it: "
     "give the owner to DATABASE_OWNER_URL, and another role to DATABASE_URL",
     ("database", "owner_url"): "this process has DATABASE_OWNER_URL, which only qist db upgrade and backups need",
+    (
+        "database",
+        "plain",
+    ): "%(host)s may be reached without TLS, or be another server: add sslmode=verify-full to the address",
     ("database", "unreachable"): "does not answer: %(reason)s",
     ("database", "clock"): "its clock differs by %(seconds)s s: synchronise both machines (NTP)",
     ("valkey", "version"): "%(version)s",
     ("valkey", "not_configured"): "REDIS_URL is not set: no job runs, except by hand",
     ("valkey", "unreachable"): "does not answer: %(reason)s",
     ("valkey", "no_password"): "REDIS_URL has no password: who reaches Valkey can read and forge jobs",
+    ("valkey", "plain"): "%(host)s is reached without TLS: use rediss:// in REDIS_URL",
     ("valkey", "evicts"): "maxmemory-policy is %(policy)s, which throws jobs away: set it to noeviction",
     ("valkey", "clock"): "its clock differs by %(seconds)s s: synchronise both machines (NTP)",
     ("smtp", "not_configured"): "SMTP_HOST is not set: mails are kept in the outbox",
     ("smtp", "set"): "%(host)s",
     ("smtp", "answers"): "%(host)s answers",
     ("smtp", "sent"): "a test mail to %(to)s was accepted",
+    ("smtp", "plain"): "mails and SMTP_PASSWORD go to %(host)s without TLS: set SMTP_SECURITY=starttls or tls",
     ("smtp", "refused"): "%(host)s: %(reason)s",
 }
 

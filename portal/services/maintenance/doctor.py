@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import __version__, logs
-from portal.config import LOOPBACK, Settings
+from portal.config import LOOPBACK, Settings, parsers
 from portal.domain import clock
 from portal.extensions import db
 from portal.gateways import email, payment
@@ -99,6 +99,12 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", state, "error", {"version": version})
     if roles.may_alter():
         yield Finding("database", "may_alter", "warning" if settings.production else "ok")
+    if (
+        settings.production
+        and (host := _elsewhere(settings.database_url))
+        and "sslmode=verify-" not in str(settings.database_url)
+    ):
+        yield Finding("database", "plain", "warning", {"host": host})
     if settings.production and settings.database_owner_url:
         yield Finding("database", "owner_url", "warning")
     yield from _skew("database", (theirs - before).total_seconds())
@@ -119,10 +125,23 @@ def _valkey(settings: Settings) -> Iterator[Finding]:
     parts = urlsplit(settings.redis_url)
     if parts.scheme != "unix" and parts.password is None:
         yield Finding("valkey", "no_password", "warning" if settings.production else "ok")
+    if settings.production and parts.scheme == "redis" and (host := _elsewhere(settings.redis_url)):
+        yield Finding("valkey", "plain", "warning", {"host": host})
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         yield Finding("valkey", "evicts", "error", {"policy": policy})
     yield from _skew("valkey", seconds + microseconds / 1_000_000 - before)
+
+
+def _elsewhere(url: str | None) -> str | None:
+    """The host of an address, if it is on another machine."""
+    host = urlsplit(url or "").hostname
+    return host if host and _is_elsewhere(host) else None
+
+
+def _is_elsewhere(host: str) -> bool:
+    """Whether the host is another machine. A name without a dot belongs to this one, such as a container's."""
+    return not parsers.is_loopback(host) and ("." in host or ":" in host)
 
 
 def _skew(part: str, seconds: float) -> Iterator[Finding]:
@@ -135,6 +154,8 @@ def _mail_server(settings: Settings, *, ask: bool, mail: SampleMail | None) -> I
         yield Finding("smtp", "not_configured", "warning" if settings.production else "ok")
         return
     facts = {"host": settings.smtp_host}
+    if settings.production and settings.smtp_security == "none" and _is_elsewhere(settings.smtp_host):
+        yield Finding("smtp", "plain", "warning", facts)
     if not ask:
         yield Finding("smtp", "set", facts=facts)
         return

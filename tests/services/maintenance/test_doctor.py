@@ -20,6 +20,7 @@ from portal.extensions import db
 from portal.local.valkey import Valkey
 from portal.reports.operations import revisions
 from portal.services.maintenance import doctor
+from portal.valkey import connections
 from portal.wording.doctor import SENTENCES, sentence
 from tests.conftest import LogLines
 from tests.fixtures.mails import Catcher, sending
@@ -56,6 +57,32 @@ def test_production_needs_an_address_a_mail_server_and_a_gateway(settings: Any) 
         ("public_url", "loopback"): "error", ("gateway", "simulated"): "warning", ("smtp", "not_configured"): "warning",
         ("proxies", "none"): "warning", ("database", "may_alter"): "warning",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"smtp_host": "mail.shop.test", "smtp_security": "none"}, "smtp"),
+        ({"redis_url": "redis://:word@valkey.shop.test/0"}, "valkey"),
+        ({"database_url": "postgresql+psycopg://qist@db.shop.test/qist?sslmode=require"}, "database"),
+        ({"smtp_host": "mail.shop.test", "smtp_security": "starttls"}, None),
+        ({"smtp_host": "mail", "smtp_security": "none"}, None),
+        ({"smtp_host": "127.0.0.2", "smtp_security": "none"}, None),
+        ({"redis_url": "rediss://:word@valkey.shop.test/0"}, None),
+        ({"redis_url": "redis://:word@valkey/0"}, None),
+        ({"database_url": "postgresql+psycopg://qist@db.shop.test/qist?sslmode=verify-full"}, None),
+        ({"database_url": "postgresql+psycopg://qist@/qist?host=/run/postgresql"}, None),
+    ],
+)
+def test_a_connection_to_another_machine_without_tls_is_named(
+    app: Flask, settings: Any, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], part: str | None
+) -> None:
+    """The connections that answer are this machine's; the addresses of the settings are looked at only."""
+    ours = connections.for_requests(app.config["QIST"].redis_url)
+    monkeypatch.setattr(connections, "for_requests", lambda url: ours)
+    settings(env="production", **change)
+    plain = {found for found in faults(ask_mail_server=False) if found[1] == "plain"}
+    assert plain == ({(part, "plain")} if part else set())
 
 
 def test_a_valkey_that_evicts_is_an_error(settings: Any, valkey: redis.Redis) -> None:
