@@ -63,14 +63,14 @@ class JsonJob(Job):
 
     @property
     def func(self) -> Any:
-        """The function of the job. Raises UnknownJob."""
+        """The function of the job. Raises UnknownJob, and then no retry follows, whatever the job says of itself."""
         module, _, name = (self.func_name or "").rpartition(".")
-        if module != JOBS or name.startswith("_") or self.instance is not None:
-            raise UnknownJob(self.func_name)
-        function = getattr(importlib.import_module(JOBS), name, None)
-        if not isinstance(function, FunctionType) or function.__module__ != JOBS:
-            raise UnknownJob(self.func_name)
-        return function
+        if module == JOBS and not name.startswith("_") and self.instance is None:
+            function = getattr(importlib.import_module(JOBS), name, None)
+            if isinstance(function, FunctionType) and function.__module__ == JOBS:
+                return function
+        self.retries_left = None
+        raise UnknownJob(self.func_name)
 
 
 class TimeLimitExceeded(BaseException):

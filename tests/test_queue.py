@@ -121,6 +121,7 @@ def test_a_real_worker_refuses_a_forged_job(context, valkey, tmp_path):
     forged = queue.queue_on(valkey).enqueue("subprocess.getoutput", f"touch {tmp_path}/function")
     webhooks = json.dumps([{"url": url, "job_status": "failed", "timeout": 1}])
     valkey.hset(forged.key, mapping={"failure_callback_name": "tests.test_queue.touch", "webhooks": webhooks})
+    valkey.hset(forged.key, "retries_left", 1_000_000)  # it would occupy the worker for days
     honest = queue.queue_on(valkey).enqueue(f"{queue.JOBS}.drain_outbox")
     result = subprocess.run(
         [sys.executable, "-c", WORKER, servers.database_name()],

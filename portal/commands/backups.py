@@ -61,7 +61,7 @@ def backup(database_url: str, file: Path) -> tuple[int, int]:
             os.fsync(output.fileno())
         _read_back(programs, part, tables)
         checksum = _checksum(part)
-        _write(_checksum_file(file), f"{checksum}  {file.name}\n")
+        write(_checksum_file(file), f"{checksum}  {file.name}\n")
         size = part.stat().st_size
         part.rename(file)
     except OSError as error:
@@ -123,8 +123,8 @@ def _checksum(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _write(file: Path, content: str) -> None:
-    """Write a small file whole or not at all, over an older one."""
+def write(file: Path, content: str) -> None:
+    """Write a small file whole or not at all, over an older one, with mode 600."""
     part = file.with_name(f".{file.name}.part")
     with _new_file(part) as descriptor, os.fdopen(descriptor, "w") as output:
         output.write(content)

@@ -80,13 +80,26 @@ def _check(*, as_json: bool, since: datetime | None = None) -> int:
 
 
 @click.command("erasures")
-@click.option("--export", "file", type=click.File("w", encoding="utf-8"), default="-", help="The file; default stdout.")
+@click.option("--export", "file", type=click.Path(path_type=Path), default="-", help="The file; default stdout.")
 @with_appcontext
-def list_erasures(file: Any) -> None:
-    """List the erased accounts, one JSON object a line, for `qist restore`. Keep the file beside your backups."""
-    from portal.commands import erasure_lists
+def list_erasures(file: Path) -> None:
+    """List the erased accounts, one JSON object a line, for `qist restore`. Keep the file beside your backups.
 
-    file.writelines(erasure_lists.written())
+    The file has mode 600. A list that can't be read from the database leaves the file of before as it is: exit code 2.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from portal.commands import backups, erasure_lists
+
+    try:
+        lines = "".join(erasure_lists.written())
+        if str(file) == "-":
+            click.echo(lines, nl=False)
+        else:
+            backups.write(file, lines)
+    except (SQLAlchemyError, OSError) as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+        sys.exit(_could_not(f"Error: no list was written: {cause[0] if cause else type(error).__name__}"))
 
 
 @click.command("erase-again")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from flask import Flask
+from sqlalchemy import text
 
 from portal import cli
 from portal.app import bind_migrations, create_app
-from portal.commands import client_programs
+from portal.commands import client_programs, erasure_lists
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import User
@@ -93,6 +94,27 @@ def test_people_who_were_erased_after_the_backup_are_erased_again(
     assert result.exit_code == 0 and f"{user_id}: erased\n" in result.output
     with target.app_context():
         assert db.session.get_one(User, user_id).erased_at is not None
+
+
+def test_a_list_of_erasures_is_private_and_replaced_only_by_a_whole_one(
+    app: Flask, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty list would bring back everybody who was erased since the backup."""
+    listed = tmp_path / "erasures.jsonl"
+    listed.write_text("the list of yesterday\n")
+
+    def broken() -> Iterator[str]:
+        yield "one line\n"
+        with app.app_context():
+            db.session.execute(text("SELECT no_such_column"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure_lists, "written", broken)
+        result = invoke(app, "erasures", "--export", listed)
+    assert result.exit_code == 2 and "no list was written" in result.stderr
+    assert listed.read_text() == "the list of yesterday\n" and list(tmp_path.iterdir()) == [listed]
+    assert invoke(app, "erasures", "--export", listed).exit_code == 0
+    assert listed.read_text() == "" and listed.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("option", [[], ["--no-erasures", "--erasures", "qist.dump"]])

@@ -1,18 +1,24 @@
 """The OpenAPI document, and Swagger UI from vendored files."""
 
+import threading
+from typing import Final
+
 from flask import Blueprint, Response, current_app, render_template
 
 from portal.api.openapi import document
 
 bp = Blueprint("api_docs", __name__)
+BUILDING: Final = threading.Lock()
+"""One thread builds the document, which takes about a second, and others wait for it."""
 
 
 @bp.get("/api/openapi.json", strict_slashes=False)
 def openapi() -> Response:
     """The document, built once in each process."""
-    encoded = current_app.extensions.get("openapi")
-    if encoded is None:
-        encoded = current_app.extensions["openapi"] = document.encode(document.build())
+    with BUILDING:
+        encoded = current_app.extensions.get("openapi")
+        if encoded is None:
+            encoded = current_app.extensions["openapi"] = document.encode(document.build())
     return current_app.response_class(encoded, headers={"Cache-Control": "no-cache"}, content_type="application/json")
 
 
