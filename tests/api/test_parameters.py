@@ -10,6 +10,7 @@ from flask import Flask
 from portal.api.endpoints import declared
 from portal.api.openapi import examples
 from portal.api.openapi.enums import NAMES
+from portal.api.problems import MAX_FAULTS
 from portal.domain import permissions
 from portal.gateways.payment.simulated.cards import OFFERED
 from tests.api import Api, Person, create_plan, merchant, problem
@@ -114,6 +115,11 @@ def test_every_endpoint_refuses_an_unknown_parameter_and_names_the_known_ones(
             assert (fault["pointer"], fault["code"], fault["in"]) == ("#/unheard_of", "unknown_parameter", "query")
             refused.add(name)
     assert refused == set(documented)
+
+
+def test_a_response_lists_fifty_faults_at_most(amal: Person) -> None:
+    query = "&".join(f"unheard_of_{number}=1" for number in range(60))
+    assert len(problem(amal.api.get(f"/api/plans/?{query}"), 422, "invalid")["errors"]) == MAX_FAULTS == 50
 
 
 def test_every_operation_documents_the_refusal(document: dict[str, Any]) -> None:

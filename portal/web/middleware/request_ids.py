@@ -63,7 +63,7 @@ def begin() -> None:
 
 
 def finish(response: Response) -> Response:
-    """Log the request with the client's address, the account, its business, and the API key.
+    """Log the request with the client's address (of IPv6 its /64), the account, its business, and the API key.
 
     The route is logged instead of the path, which may contain a token. An address without a route has its path.
     """
@@ -78,7 +78,7 @@ def finish(response: Response) -> Response:
             **where,
             status=response.status_code,
             milliseconds=round(seconds * 1000, 1),
-            address=request.remote_addr,
+            address=client_address(),
             **_who(),
         )
     return response

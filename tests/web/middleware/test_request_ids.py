@@ -34,7 +34,8 @@ def test_a_request_is_logged_with_address_account_and_business(app: Flask, datab
     app.test_client().get("/api/plans/", headers=headers, environ_base={"REMOTE_ADDR": "192.0.2.7"})
     line = last_request(log_lines)
     assert (line["address"], line["business"], line["api_key"]) == ("192.0.2.7", amal, 1)
-    app.test_client().get("/login")
+    app.test_client().get("/login", environ_base={"REMOTE_ADDR": "2001:db8:1:2:3:4:5:6"})
+    assert last_request(log_lines)["address"] == "2001:db8:1:2::"
     assert not {"account", "business", "api_key"} & last_request(log_lines).keys()
 
 
