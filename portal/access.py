@@ -5,11 +5,12 @@
 object that does not exist give the same response.
 """
 
+import functools
 import ipaddress
 from typing import TypeVar
 
 from flask import request
-from sqlalchemy import ColumnElement, Select, false, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, false, or_, select
 from sqlalchemy.orm import joinedload, undefer
 
 from portal.domain import identifiers
@@ -75,13 +76,12 @@ def owed_currency(actor: Actor, table: type[Plan] | type[Installment], row_id: i
 
     Raises NotFound; Forbidden (about `about`) for its business.
     """
-    query = select(table.customer_id, table.currency).where(table.id == row_id, _party(actor, table))
-    row = db.session.execute(query).one_or_none() if 0 < row_id <= MAX_ID else None
-    if row is None:
+    row = db.session.execute(_parties(table), {"id": row_id}).one_or_none() if 0 < row_id <= MAX_ID else None
+    if row is not None and actor.owes(row.customer_id):
+        return str(row.currency)
+    if row is None or actor.merchant_id != row.merchant_id or not actor.may("view"):
         raise NotFound()
-    if not actor.owes(row.customer_id):
-        raise Forbidden(about)
-    return str(row.currency)
+    raise Forbidden(about)
 
 
 def my_import(actor: Actor, import_id: int) -> Import:
@@ -149,6 +149,12 @@ def login_key(login: str) -> str:
 def _party(actor: Actor, table: type[Plan] | type[Installment] | type[Payment] | type[Refund]) -> ColumnElement[bool]:
     ours = table.merchant_id == actor.merchant_id if actor.merchant_id is not None and actor.may("view") else false()
     return or_(ours, table.customer_id == actor.user_id if actor.may("pay") else false())
+
+
+@functools.cache
+def _parties(table: type[Plan] | type[Installment]) -> Select[int, int, str]:
+    """The parties and the currency of the row `id`."""
+    return select(table.customer_id, table.merchant_id, table.currency).where(table.id == bindparam("id"))
 
 
 def _owed(actor: Actor, row: Owed, *, about: str) -> Owed:

@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.config["QIST"] = settings
     app.config.update(_flask_config(settings))
+    app.session_interface = extensions.CookieSessions()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     logs.configure(settings.log_level)
     if settings.trusted_proxies:
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.htmx.init_app(app)
     rate_limits.init_app(app)
     extensions.limiter.init_app(app)
+    app.before_request_funcs[None].remove(extensions.limiter._check_request_limit)  # each limit is on a view
     payment.init_app(app, settings)
     if settings.production and settings.email_confirmation == "off":
         log.warning("emails.unconfirmed", meaning="anybody may register with any email")
@@ -139,7 +141,11 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
             "pool_recycle": 1800,
             "isolation_level": "READ COMMITTED",
             "hide_parameters": True,
-            "connect_args": {"connect_timeout": 5, "application_name": "qist"},
+            "connect_args": {
+                "connect_timeout": 5,
+                "application_name": "qist",
+                "cursor_factory": extensions.LazyCursor,
+            },
         },
         **_limiter_config(settings),
     }

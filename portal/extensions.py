@@ -4,11 +4,12 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
-from flask import Flask, g
+from flask import Flask, Request, g
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
@@ -17,11 +18,11 @@ from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import generate_csrf
 from htmx_flask import Htmx
-from psycopg import ClientCursor, ServerCursor
-from psycopg.pq import TransactionStatus
+from psycopg import ClientCursor, Column, Cursor, ServerCursor
+from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, TextClause, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.orm import DeclarativeBase, ORMExecuteState
+from sqlalchemy.orm import DeclarativeBase
 
 from portal.write_queue import Queue, can_write, computed_columns, place_of, reaches_others, state_of
 
@@ -94,6 +95,34 @@ def _xor(text: bytes, mask: bytes) -> bytes:
     return bytes(one ^ other for one, other in zip(text, mask, strict=True))
 
 
+class LazyCursor(Cursor[Any]):
+    """A cursor whose description is made as far as it is read.
+
+    SQLAlchemy reads it once for each statement that it compiles, and afterwards only asks whether there is one.
+    """
+
+    @property
+    def description(self) -> Any:
+        result = self.pgresult
+        has_rows = result is not None and (result.nfields > 0 or result.status == ExecStatus.TUPLES_OK)
+        return _Description(self, result.nfields) if result is not None and has_rows else None
+
+
+class _Description(Sequence[Column]):
+    def __init__(self, cursor: LazyCursor, length: int) -> None:
+        self._cursor, self._length = cursor, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(self._length))]
+        if not -self._length <= place < self._length:
+            raise IndexError(place)
+        return Column(self._cursor, place % self._length)
+
+
 class WriteOutsideUnitOfWork(RuntimeError):
     """A write was about to commit by itself, because no transaction is open. Nothing was changed."""
 
@@ -104,6 +133,9 @@ class Session(FlaskSession):
     A read outside a transaction is one round trip: no BEGIN before it and no ROLLBACK after it. When its connection
     turns out to be dead, it runs once more on another one.
     """
+
+    driver: Any = None
+    """psycopg's connection, while the session has one."""
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
         bind = super().get_bind(*args, **kwargs)
@@ -122,6 +154,46 @@ class Session(FlaskSession):
         """Whether the session's connection has an open transaction, or begins one with its next statement."""
         driver = _driver(self)
         return driver in _beginnings or driver.info.transaction_status != TransactionStatus.IDLE
+
+    def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        return self._run(super().execute, statement, params, options)
+
+    def scalar(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        return self._run(super().scalar, statement, params, options)
+
+    def scalars(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        return self._run(super().scalars, statement, params, options)
+
+    def _run(self, run: Callable[..., Any], statement: Any, params: Any, options: dict[str, Any]) -> Any:
+        """Run a statement behind the queue. A read, or the first statement of a transaction, runs again on a new
+        connection if its own is dead.
+
+        The event do_orm_execute can do the same, and costs a second preparation of each statement.
+        """
+        if self.queue and self.autoflush:
+            self.flush()
+        driver = _driver(self)
+        begin = _beginnings.get(driver)
+        if begin is None:
+            if driver.info.transaction_status != TransactionStatus.IDLE:
+                return run(statement, params, **options)
+            if not is_read(statement):
+                self.refuse_write(f"{type(statement).__name__} outside a unit of work")
+        elif self._new:
+            return run(statement, params, **options)
+        try:
+            return run(statement, params, **options)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            self.rollback()  # gives the dead connection back
+            if begin is not None:
+                _beginnings[_driver(self)] = begin
+            return run(statement, params, **options)
+
+    def refuse_write(self, what: str) -> None:
+        """Raise WriteOutsideUnitOfWork: no transaction is open."""
+        raise WriteOutsideUnitOfWork(what)
 
     @property
     def queue(self) -> Queue:
@@ -176,54 +248,30 @@ have the transaction. So `watch_connections` makes it before any thread can ask 
 
 def _driver(session: Session) -> Any:
     """psycopg's connection of the session."""
-    return session.connection().connection.dbapi_connection
+    return session.driver or session.connection().connection.dbapi_connection
 
 
 @event.listens_for(Session, "before_flush")
 def _refuse_flush(session: Session, *rest: Any) -> None:
     if not session.has_transaction:
-        raise WriteOutsideUnitOfWork("a flush outside a unit of work")
+        session.refuse_write("a flush outside a unit of work")
 
 
-@event.listens_for(Session, "do_orm_execute")
-def _refuse_write_or_retry_read(state: ORMExecuteState) -> Any:
-    session = cast(Session, state.session)
-    if session.queue and session.autoflush:
-        session.flush()
-    begin = _beginnings.get(_driver(session))
-    if begin is not None and not session.new:
-        return _first_statement(state, session, begin)
-    if session.has_transaction:
-        return None
-    if not is_read(state):
-        raise WriteOutsideUnitOfWork(f"{type(state.statement).__name__} outside a unit of work")
-    try:
-        return state.invoke_statement()
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        session.rollback()  # gives the dead connection back
-        return state.invoke_statement()
+@event.listens_for(Session, "after_begin")
+def _note_driver(session: Session, transaction: Any, connection: Connection) -> None:
+    session.driver = connection.connection.dbapi_connection
 
 
-def _first_statement(state: ORMExecuteState, session: Session, begin: str) -> Any:
-    """Run the first statement of a transaction; on another connection if its own is dead."""
-    try:
-        return state.invoke_statement()
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        session.rollback()
-        _beginnings[_driver(session)] = begin
-        return state.invoke_statement()
+@event.listens_for(Session, "after_transaction_end")
+def _forget_driver(session: Session, transaction: Any) -> None:
+    session.driver = None
 
 
-def is_read(state: ORMExecuteState) -> bool:
+def is_read(statement: Any) -> bool:
     """Whether the statement changes and locks nothing."""
-    statement = state.statement
     if isinstance(statement, TextClause):
         return not _CHANGES.search(statement.text)
-    return state.is_select and getattr(statement, "_for_update_arg", None) is None
+    return statement.is_select and getattr(statement, "_for_update_arg", None) is None
 
 
 def watch_connections(engine: Engine) -> None:
@@ -274,6 +322,15 @@ def watch_connections(engine: Engine) -> None:
                 engine.dialect.do_ping(dbapi_connection)
             except engine.dialect.loaded_dbapi.Error as error:
                 raise DisconnectionError() from error
+
+
+class CookieSessions(SecureCookieSessionInterface):
+    """Flask's sessions. A request without the cookie, such as each of the API, has an empty one at once."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 db = SQLAlchemy(model_class=Base, session_options={"class_": Session})

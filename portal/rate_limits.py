@@ -19,6 +19,7 @@ from portal.config import JSON_PREFIXES
 from portal.domain import clock
 from portal.extensions import limiter
 from portal.services.accounts import sessions
+from portal.valkey.rate_limit_storage import window_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -190,7 +191,7 @@ def _add_fields(response: Response) -> Response:
     if not limits or (current_app.config["QIST"].redis_url and isinstance(limiter.limiter.storage, MemoryStorage)):
         return response
     try:
-        left = [0 if limit.breached else max(0, limit.remaining) for limit in limits]
+        left = [0 if limit.breached else _remaining(limit) for limit in limits]
         seconds = [_seconds_to_reset(limit) for limit in limits]
     except (RedisError, OSError):
         return response
@@ -213,7 +214,14 @@ def _name(limit: RequestLimit) -> str:
 
 def _seconds_to_reset(limit: RequestLimit) -> int:
     expiry: int = limit.limit.get_expiry()
-    return min(max(1, math.ceil(limit.reset_at - clock.now().timestamp())), expiry)
+    window = window_of(limit.key)
+    reset_at = limit.reset_at if window is None else int(window[1] + 1)
+    return min(max(1, math.ceil(reset_at - clock.now().timestamp())), expiry)
+
+
+def _remaining(limit: RequestLimit) -> int:
+    window = window_of(limit.key)
+    return max(0, limit.remaining if window is None else limit.limit.amount - window[0])
 
 
 def _effective(text: str) -> str:

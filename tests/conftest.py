@@ -23,11 +23,10 @@ from flask import Flask
 from flask.ctx import AppContext
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, sync_playwright
-from sqlalchemy import event
 
 from portal import logs
 from portal.app import create_app
-from portal.extensions import Session, db, is_read, limiter
+from portal.extensions import Session, db, limiter
 from portal.local.guardian import Guardian
 from portal.valkey import connections
 from portal.wording import language
@@ -50,14 +49,17 @@ SERVERS = pytest.StashKey[servers.Servers]()
 GUARDIAN = pytest.StashKey[Guardian]()
 
 
-@event.listens_for(Session, "before_flush", insert=True)
-@event.listens_for(Session, "do_orm_execute", insert=True)
-def open_transaction(subject: Any, *rest: Any) -> None:
+_refuse_write = Session.refuse_write
+
+
+def open_transaction(self: Session, what: str) -> None:
     """A test may write without a unit of work: its first write opens a transaction, as its own commit expects."""
-    own = subject if isinstance(subject, Session) else subject.session
-    writes = isinstance(subject, Session) or not is_read(subject)
-    if writes and not own.has_transaction and _is_written_by_a_test():
-        own.start_transaction()
+    if not _is_written_by_a_test():
+        _refuse_write(self, what)
+    self.start_transaction()
+
+
+Session.refuse_write = open_transaction  # type: ignore[method-assign]
 
 
 def _is_written_by_a_test() -> bool:

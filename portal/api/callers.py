@@ -1,6 +1,6 @@
 """The caller of a request, by its Bearer token: an access token or an API key. The session cookie is ignored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -9,11 +9,12 @@ from typing import ParamSpec, TypeVar, cast
 from flask import g, request
 
 from portal.domain import clock, permissions
-from portal.domain.permissions import Actor, Permission
+from portal.domain.permissions import Actor, Permission, Role
 from portal.errors import Forbidden, QistError
 from portal.extensions import db
 from portal.models import Merchant, User
 from portal.services.accounts import api_keys, tokens
+from portal.services.accounts.tokens import Account
 from portal.services.security import second_factors
 from portal.services.security.fresh_sign_ins import FRESH
 
@@ -28,7 +29,7 @@ class Caller:
     `actor` stays readable after a commit.
     """
 
-    user: User
+    user: User | Account
     actor: Actor
     name: str
     can_write: bool
@@ -38,6 +39,8 @@ class Caller:
     """The instant of that sign-in, which an exchange of the refresh token leaves as it is."""
     business: Merchant | None = None
     """The business of the actor's hat, as it was read with the token."""
+    memberships: Sequence[tuple[int, str, Role]] = ()
+    """All memberships of a person, by the business's id: that id, its name and the role. A key shows none."""
 
     @property
     def id(self) -> int:
@@ -138,9 +141,15 @@ def identify() -> Caller:
     if token.startswith(api_keys.SCHEME):
         key = api_keys.find(token)
         return Caller(key.maker, api_keys.actor_of(key), f"key:{key.id}", bool(key.permissions), business=key.merchant)
-    family = tokens.find(token)
-    name = f"user:{family.user_id}"
-    signed_in_at = family.created_at
-    actor, member = tokens.actor_of(family), family.membership
-    business = member.merchant if member is not None and member.merchant_id == actor.merchant_id else None
-    return Caller(family.user, actor, name, True, family_id=family.id, signed_in_at=signed_in_at, business=business)
+    sign_in = tokens.find(token)
+    actor = tokens.actor_of(sign_in)
+    return Caller(
+        sign_in.user,
+        actor,
+        f"user:{sign_in.user_id}",
+        True,
+        family_id=sign_in.id,
+        signed_in_at=sign_in.created_at,
+        business=sign_in.business if actor.merchant_id is not None else None,
+        memberships=sign_in.memberships,
+    )

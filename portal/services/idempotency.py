@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, and_, delete, func, literal, select, tuple_, update
+from sqlalchemy import BindParameter, ColumnElement, and_, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock
@@ -113,7 +113,7 @@ def finish_payment(payment_id: int, result: Result) -> None:
     _store(result, "state = 'running' AND payment_id = %s", (payment_id,))
 
 
-def is_attached(payment_id: int) -> ColumnElement[bool]:
+def is_attached(payment_id: int | BindParameter[int]) -> ColumnElement[bool]:
     """SQL: a key waits for this payment's outcome. Keys are attached in the commit that starts the payment."""
     attached = select(IdempotencyKey.key).where(
         IdempotencyKey.state == "running", IdempotencyKey.payment_id == payment_id

@@ -13,7 +13,7 @@ from portal.domain import typed_text
 from portal.errors import Fault, Forbidden, Invalid, Refused
 from portal.extensions import db
 from portal.models import User
-from portal.services.accounts import accounts, hats, proofs, registrations
+from portal.services.accounts import accounts, proofs, registrations
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
 
@@ -68,8 +68,7 @@ def show() -> schemas.Me:
     """
     caller = callers.caller()
     is_person = caller.actor.may("pay") or not caller.actor.is_proven
-    memberships = hats.memberships_of(caller.id) if is_person else []
-    return schemas.me(caller.user, caller.actor, memberships)
+    return schemas.me(caller.user, caller.actor, caller.memberships if is_person else ())
 
 
 @endpoint(

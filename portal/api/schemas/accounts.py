@@ -1,5 +1,6 @@
 """Schemas of accounts and tokens."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
@@ -7,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from portal import models
 from portal.api.schemas.kinds import EmailText, Id, In, Instant, Out, Text, up_to
 from portal.domain.permissions import Actor, Hat, Role
+from portal.services.accounts import tokens
 
 Username = Annotated[Text, up_to(150)]
 Password = Annotated[Text, up_to(128)]
@@ -114,7 +116,8 @@ def account(row: models.User) -> Account:
     )
 
 
-def me(row: models.User, actor: Actor, memberships: list[models.Membership]) -> Me:
+def me(row: models.User | tokens.Account, actor: Actor, memberships: Sequence[tuple[int, str, Role]]) -> Me:
+    """`memberships`: the id and the name of each business, and the role in it."""
     return Me(
         id=row.id,
         username=row.username or "",
@@ -123,7 +126,6 @@ def me(row: models.User, actor: Actor, memberships: list[models.Membership]) -> 
         role=actor.hat if actor.is_proven else row.registered_as,
         merchant=actor.merchant_id,
         memberships=[
-            MerchantMembership(merchant=member.merchant_id, name=member.merchant.business_name, role=member.role)
-            for member in memberships
+            MerchantMembership(merchant=merchant_id, name=name, role=role) for merchant_id, name, role in memberships
         ],
     )

@@ -1,8 +1,11 @@
 """Refresh tokens of API clients: one family for each sign-in. Ending the family ends its access tokens too."""
 
+import functools
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     ForeignKey,
@@ -10,12 +13,16 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     Select,
+    bindparam,
+    func,
     select,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Mapped, contains_eager, joinedload, mapped_column, relationship
 
 from portal.extensions import Model
 from portal.models.accounts.memberships import Membership
+from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant
 
@@ -66,6 +73,38 @@ class TokenFamily(Model):
                 TokenFamily.user_id == user_id,
                 TokenFamily.ended_at.is_(None),
                 TokenFamily.expires_at > now,
+                User.deactivated_at.is_(None),
+                User.password_hash.is_not(None),
+            )
+        )
+
+    @staticmethod
+    @functools.cache
+    def sign_in() -> Select[Any]:
+        """The facts of a request's sign-in, for the parameters `family_id`, `user_id` and `now` (aware), as `live`.
+
+        Beside the family and the user: the role and the business of its hat, and all memberships of the user by the
+        business's id, each with that id, the business's name and the role.
+        """
+        own, business = Membership.__table__.alias(), Merchant.__table__.alias()
+        one = func.json_build_array(own.c.merchant_id, business.c.business_name, own.c.role)
+        memberships = (
+            select(func.json_agg(aggregate_order_by(one, own.c.merchant_id), type_=JSON))
+            .select_from(own.join(business, business.c.id == own.c.merchant_id))
+            .where(own.c.user_id == TokenFamily.user_id)
+            .scalar_subquery()
+        )
+        user = User.id, User.username, User.email, User.email_proven_at, User.registered_as
+        return (
+            select(TokenFamily.created_at, *user, Membership.role, Merchant, memberships.label("memberships"))
+            .join(TokenFamily.user)
+            .outerjoin(TokenFamily.membership)
+            .outerjoin(Merchant, Merchant.id == Membership.merchant_id)
+            .where(
+                TokenFamily.id == bindparam("family_id"),
+                TokenFamily.user_id == bindparam("user_id"),
+                TokenFamily.ended_at.is_(None),
+                TokenFamily.expires_at > bindparam("now"),
                 User.deactivated_at.is_(None),
                 User.password_hash.is_not(None),
             )

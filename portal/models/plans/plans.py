@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     CheckConstraint,
     ColumnElement,
     Enum,
@@ -272,12 +273,13 @@ class Plan(Model):
 
         `plan_id` may be a query that finds the id.
         """
-        return db.session.scalar(
-            select(Plan)
-            .where(Plan.id == plan_id)
-            .with_for_update(key_share=True)
-            .execution_options(populate_existing=True)
-        )
+        return db.session.scalar(Plan.locking(plan_id))
+
+    @staticmethod
+    def locking(plan_id: int | BindParameter[int] | ScalarSelect[int]) -> Select["Plan"]:
+        """The statement of `lock`."""
+        query = select(Plan).where(Plan.id == plan_id).with_for_update(key_share=True)
+        return query.execution_options(populate_existing=True)
 
     @staticmethod
     def lock_all(plan_ids: Iterable[int]) -> "list[Plan]":

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 import structlog
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.domain import clock
@@ -41,6 +41,18 @@ class ChargeInProgress(Refused):
     """Another payment of the plan is at the gateway, and its answer is due within seconds."""
 
 
+_ROWS: Final = (
+    select(Installment, Merchant.deactivated_at, Payment.id, Payment.unanswered_at, Payment.created_at)
+    .select_from(Installment)
+    .join(Merchant, Merchant.id == Installment.merchant_id)
+    .outerjoin(Payment, and_(Payment.plan_id == Installment.plan_id, Payment.state == "in_flight"))
+    .where(Installment.plan_id == bindparam("plan_id"))
+    .order_by(Installment.id)
+    .with_for_update(of=Installment, key_share=True)
+    .execution_options(populate_existing=True)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class InFlight:
     """The deactivation of a locked plan's business, and the plan's payment in flight (None: there is none).
@@ -62,18 +74,7 @@ class InFlight:
 
 def lock_rows(plan: Plan) -> tuple[list[Installment], InFlight]:
     """Lock and re-read the locked plan's installments, in the order in which they are paid, with what is in flight."""
-    columns = Merchant.deactivated_at, Payment.id, Payment.unanswered_at, Payment.created_at
-    query = (
-        select(Installment, *columns)
-        .select_from(Installment)
-        .join(Merchant, Merchant.id == Installment.merchant_id)
-        .outerjoin(Payment, and_(Payment.plan_id == plan.id, Payment.state == "in_flight"))
-        .where(Installment.plan_id == plan.id)
-        .order_by(Installment.id)
-        .with_for_update(of=Installment, key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    found = db.session.execute(query).all()
+    found = db.session.execute(_ROWS, {"plan_id": plan.id}).all()
     _, deactivated_at, payment_id, unanswered_at, created_at = found[0]
     recent = payment_id is not None and clock.now() - created_at < ANSWER_DUE_AFTER
     in_flight = InFlight(deactivated_at is not None, payment_id, recent and unanswered_at is None)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import ClassVar, Final, cast
 
 import structlog
-from sqlalchemy import and_, select
+from sqlalchemy import BigInteger, and_, bindparam, select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from portal import counters
@@ -34,6 +34,20 @@ MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS + 2 * gateway.MAX_CALL_SECONDS
 """Upper bound for one payment when it waits for every lock: hold, charge, book, refund the excess."""
 BUDGET: Final = 20.0
 """Seconds after which the sweep leaves the remaining payments to the next run."""
+
+
+_PAYMENT_ID: Final = bindparam("payment_id", type_=BigInteger)
+_LOCK: Final = Plan.locking(select(Payment.plan_id).where(Payment.id == _PAYMENT_ID).scalar_subquery())
+_ROWS: Final = (
+    select(Installment, Payment, Allocation, idempotency.is_attached(_PAYMENT_ID))
+    .select_from(Installment)
+    .join(Payment, Payment.id == _PAYMENT_ID)
+    .outerjoin(Allocation, and_(Allocation.installment_id == Installment.id, Allocation.payment_id == _PAYMENT_ID))
+    .where(Installment.plan_id == bindparam("plan_id"))
+    .order_by(Installment.id)
+    .with_for_update(of=Installment, key_share=True)
+    .execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +98,7 @@ def record_outcome(payment_id: int, outcome: gateway.Outcome) -> PaymentMade | P
 @unit_of_work
 def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | PaymentDeclined, int | None]:
     """Return the result, and the id of the refund that must be sent when the charge exceeded the amount owed."""
-    plan = Plan.lock(select(Payment.plan_id).where(Payment.id == payment_id).scalar_subquery())
+    plan = db.session.scalar(_LOCK, {"payment_id": payment_id})
     if plan is None:
         raise NotFound()
     installments, payment, has_key = _lock_rows(plan.id, payment_id)
@@ -127,18 +141,7 @@ def _lock_rows(plan_id: int, payment_id: int) -> tuple[dict[int, Installment], P
 
     Also whether a request's key waits for the payment.
     """
-    part = and_(Allocation.installment_id == Installment.id, Allocation.payment_id == payment_id)
-    query = (
-        select(Installment, Payment, Allocation, idempotency.is_attached(payment_id))
-        .select_from(Installment)
-        .join(Payment, Payment.id == payment_id)
-        .outerjoin(Allocation, part)
-        .where(Installment.plan_id == plan_id)
-        .order_by(Installment.id)
-        .with_for_update(of=Installment, key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    found = db.session.execute(query).all()
+    found = db.session.execute(_ROWS, {"plan_id": plan_id, "payment_id": payment_id}).all()
     payment, has_key = found[0][1], found[0][3]
     parts = sorted((row[2] for row in found if row[2] is not None), key=lambda part: part.id)
     set_committed_value(payment, "allocations", parts)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import ScalarSelect, select
+from sqlalchemy import BigInteger, Select, bindparam, select
 
 from portal import queue
 from portal.domain import allocation, clock
 from portal.domain.money import Money
 from portal.domain.terms import Accepting
 from portal.errors import Fault, Invalid, NotFound, Refused
-from portal.extensions import session
+from portal.extensions import db, session
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan
 from portal.models.plans.invitations import LinkKind
@@ -63,6 +63,22 @@ _ATTACH: Final = """
 """
 
 
+_PLAN: Final = Plan.locking(bindparam("plan_id", type_=BigInteger))
+_PLAN_OF_INSTALLMENT: Final = Plan.locking(
+    select(Installment.plan_id)
+    .where(Installment.id == bindparam("installment_id"), Installment.customer_id == bindparam("customer_id"))
+    .scalar_subquery()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """The statement that locks the plan, with its values."""
+
+    query: Select[Plan]
+    values: dict[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class _Held(Pending):
     """The payment in flight, and the arguments of the gateway's charge: plain values, so no transaction stays open."""
@@ -103,9 +119,8 @@ def pay_installment(
         _check_shown(shown, payable, plan)
         return _take([(row, payable)], payable if amount is None else amount, plan)
 
-    conditions = Installment.id == installment_id, Installment.customer_id == customer_id
-    plan_id = select(Installment.plan_id).where(*conditions).scalar_subquery()
-    return _pay(plan_id, choose, customer_id, method, request_key, accepting=accepting)
+    plan = _Locked(_PLAN_OF_INSTALLMENT, {"installment_id": installment_id, "customer_id": customer_id})
+    return _pay(plan, choose, customer_id, method, request_key, accepting=accepting)
 
 
 def pay_plan(
@@ -143,7 +158,8 @@ def pay_plan(
             raise Invalid(Fault("amount", "required"))
         return _take(owed, total if amount is None or choice != "amount" else amount, plan)
 
-    return _pay(plan_id, choose, customer_id, method, request_key, accepting=accepting, link=link)
+    plan = _Locked(_PLAN, {"plan_id": plan_id})
+    return _pay(plan, choose, customer_id, method, request_key, accepting=accepting, link=link)
 
 
 def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Plan, Owed], Owed]) -> Paid:
@@ -152,11 +168,11 @@ def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Pl
     `choose` runs inside the transaction that starts the payment, after the plan is locked. It never waits for another
     payment's outcome. Refuses: every refusal of `pay_plan`.
     """
-    return _pay(plan_id, choose, customer_id, method, None, automatic=True)
+    return _pay(_Locked(_PLAN, {"plan_id": plan_id}), choose, customer_id, method, None, automatic=True)
 
 
 def _pay(
-    plan_id: int | ScalarSelect[int],
+    locked: _Locked,
     choose: Callable[[Plan, Owed], Owed],
     customer_id: int,
     method: str,
@@ -167,7 +183,7 @@ def _pay(
     automatic: bool = False,
 ) -> Paid:
     def start() -> _Held | PaymentMade | PaymentDeclined:
-        return _start(plan_id, choose, customer_id, method, accepting, link, automatic, request_key=request_key)
+        return _start(locked, choose, customer_id, method, accepting, link, automatic, request_key=request_key)
 
     started = start() if automatic else contention.waiting(start)
     if not isinstance(started, _Held):
@@ -184,7 +200,7 @@ def _pay(
 
 @unit_of_work
 def _start(
-    plan_id: int | ScalarSelect[int],
+    locked: _Locked,
     choose: Callable[[Plan, Owed], Owed],
     customer_id: int,
     method: str,
@@ -195,7 +211,7 @@ def _start(
     request_key: RequestKey | None,
 ) -> _Held | PaymentMade | PaymentDeclined:
     """Lock the plan, check the amounts again, and write a payment in flight. A repeated request gets its result."""
-    plan = Plan.lock(plan_id)
+    plan = db.session.scalar(locked.query, locked.values)
     if plan is None or plan.customer_id != customer_id:  # the plan's email was corrected meanwhile
         raise NotFound()
     rows, in_flight = contention.lock_rows(plan)

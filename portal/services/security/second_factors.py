@@ -23,7 +23,7 @@ from portal.models import Passkey, SecurityEvent, TotpSecret, User
 from portal.models.security.second_factors import MAX_WRONG_CODES
 from portal.services import emails, security_events
 from portal.services.accounts import email_changes, hats, sessions, tokens
-from portal.services.accounts.tokens import Pair
+from portal.services.accounts.tokens import Account, Pair
 from portal.services.security import recovery_codes, sealing
 from portal.services.unit_of_work import unit_of_work
 
@@ -64,7 +64,7 @@ def is_on(user_id: int) -> bool:
     return bool(db.session.scalar(select(or_(app, exists().where(Passkey.user_id == user_id)))))
 
 
-def is_missing(user: User) -> bool:
+def is_missing(user: User | Account) -> bool:
     """Whether this account must turn a factor on before it can do anything else: an operator, where that is required.
 
     OPERATOR_SECOND_FACTOR says so; production's default.
