@@ -62,6 +62,7 @@ def when_ready(_server):  # type: ignore[no-untyped-def]
 
 def post_fork(_server, _worker):  # type: ignore[no-untyped-def]
     gc.enable()
+    gc.set_threshold(10_000, 20, 20)  # a request allocates thousands of objects, nearly all without a cycle
     counters.begin_web_worker(pool_size=threads * 2 + 2)
 
 

@@ -124,8 +124,13 @@ def our_customer(actor: Actor, customer_id: int) -> User:
 
 def client_address() -> str:
     """The client's IP address, a key of rate limits. IPv6 addresses are cut to their /64, the network of one site."""
+    return _site_of(request.remote_addr or "")
+
+
+@functools.lru_cache(maxsize=4096)
+def _site_of(address: str) -> str:
     try:
-        client = ipaddress.ip_address(request.remote_addr or "")
+        client = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
     if isinstance(client, ipaddress.IPv6Address):

@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.config["QIST"] = settings
     app.config.update(_flask_config(settings))
+    app.ensure_sync = lambda func: func  # type: ignore[method-assign]  # no view and no hook is async
     app.session_interface = extensions.CookieSessions()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     logs.configure(settings.log_level)

@@ -3,13 +3,15 @@
 Amounts are minor units of the plan's currency, instants are aware. A snapshot holds no card's token and no link.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import BigInteger, and_, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from portal.domain import clock
 from portal.domain.events import Cause
 from portal.domain.schedule import PlanInterval
 from portal.extensions import db
@@ -17,7 +19,7 @@ from portal.gateways import payment as gateway
 from portal.models import Installment, Merchant, Payment, Plan, Refund, RescheduleProposal, User
 from portal.models.payments.payments import PaymentState
 from portal.models.payments.refunds import RefundState
-from portal.models.plans.installments import InstallmentStatus
+from portal.models.plans.installments import InstallmentStatus, settled_status
 from portal.models.plans.plans import ClosedBy, PlanStatus
 from portal.reports.plans import proposals
 from portal.reports.plans.proposals import ProposalFacts
@@ -43,6 +45,11 @@ class InstallmentFacts:
     written_off: int
     remaining: int
     moved: int = 0
+
+    @property
+    def left(self) -> int:
+        """`remaining`, under the name that a row has for it."""
+        return self.remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +224,7 @@ def of_refunds(refund_ids: Iterable[int]) -> tuple[RefundFacts, ...]:
 def of_plan(
     plan: Plan,
     parties: tuple[str, str],
-    installments: Iterable[Installment],
+    installments: Iterable[Installment | InstallmentFacts],
     sums: tuple[int, int],
     proposal: ProposalFacts | None = None,
 ) -> PlanFacts:
@@ -247,7 +254,7 @@ def of_plan(
         accepted_at=plan.accepted_at,
         lapses_at=plan.lapses_at if plan.is_asked else None,
         disputed_at=plan.disputed_at if plan.disputed else None,
-        installments=tuple(of_installment(row) for row in installments),
+        installments=tuple(row if isinstance(row, InstallmentFacts) else of_installment(row) for row in installments),
         merchant_name=parties[1],
         deposit=plan.deposit,
         closed_by=plan.closed_by,
@@ -255,6 +262,57 @@ def of_plan(
         withdrawal_ends_at=plan.withdrawal_ends_at,
         proposal=proposal,
     )
+
+
+_parts: Final = Installment.__table__.c
+_sums: Final = (
+    select(
+        Payment.__table__.c.plan_id,
+        func.sum(Payment.__table__.c.refunded).label("refunded"),
+        func.sum(Payment.__table__.c.refunding).label("refunding"),
+    )
+    .where(Payment.__table__.c.plan_id == any_(bindparam("plan_ids", type_=ARRAY(BigInteger))))
+    .group_by(Payment.__table__.c.plan_id)
+    .subquery()
+)
+_DETAILS: Final = (
+    select(
+        *(Plan.__table__.c.id, _sums.c.refunded, _sums.c.refunding, _parts.id, _parts.number, _parts.amount),
+        *(_parts.currency, _parts.due_date, _parts.paid_at, _parts.paid, _parts.credited, _parts.written_off),
+        *(_parts.remaining, _parts.moved, _parts.counted, _parts.disputed, _parts.held, _parts.late_at),
+        _parts.cancelled_at,
+    )
+    .select_from(Plan.__table__)
+    .outerjoin(_sums, _sums.c.plan_id == Plan.__table__.c.id)
+    .outerjoin(_parts.id.table, and_(_parts.plan_id == Plan.__table__.c.id, _parts.moved < _parts.amount))
+    .where(Plan.__table__.c.id == any_(bindparam("plan_ids", type_=ARRAY(BigInteger))))
+    .order_by(Plan.__table__.c.id, _parts.due_date, _parts.number)
+)
+
+
+def details_of(plan_ids: Sequence[int]) -> dict[int, tuple[list[InstallmentFacts], tuple[int, int]]]:
+    """By plan: its live installments by due date, and the amounts refunded and in refunds in flight. One statement."""
+    found: dict[int, tuple[list[InstallmentFacts], tuple[int, int]]] = {}
+    now = clock.now()
+    for row in db.session.execute(_DETAILS, {"plan_ids": list(plan_ids)}) if plan_ids else ():
+        plan_id, refunded, refunding, part_id, number, amount, currency, due_date, paid_at, paid, credited, *rest = row
+        written_off, remaining, moved, counted, disputed, held, late_at, cancelled_at = rest
+        if plan_id not in found:
+            found[plan_id] = [], (int(refunded or 0), int(refunding or 0))
+        if part_id is None:
+            continue
+        status: InstallmentStatus = "pending"
+        if remaining <= 0:
+            status = settled_status(cancelled_at, written_off, moved, amount, paid)
+        elif counted and not disputed and held < remaining and late_at <= now:
+            status = "late"
+        facts = InstallmentFacts(
+            *(part_id, plan_id, number, amount, currency, due_date, status, paid_at, paid, credited, written_off),
+            remaining,
+            moved,
+        )
+        found[plan_id][0].append(facts)
+    return found
 
 
 def changed_plan(plan_id: int) -> PlanFacts:

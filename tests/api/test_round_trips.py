@@ -73,7 +73,7 @@ def test_round_trips_of_the_api(app: Flask, cost: Callable[..., int]) -> None:
         "pay with a key": 12,
         "pay a third": 11,
         "pay the last": 11,
-        "plans": 4,
+        "plans": 3,
         "installments": 2,
         "dashboard": 2,
     }

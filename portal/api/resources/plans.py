@@ -12,9 +12,9 @@ from portal.domain import clock
 from portal.errors import Invalid
 from portal.models import Plan
 from portal.reports import tallies
-from portal.reports.payments import refunds
 from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import PlanFilters
+from portal.services import row_facts
 from portal.services.adjustments import metadata
 from portal.services.plans import plans
 from portal.services.plans.plans import PlanFound
@@ -99,7 +99,7 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
         metadata=query.metadata or {},
     )
     newest_first = query.sort == "-id"
-    page = lists.list_plans(actor, filters, newest_first=newest_first, limit=query.limit, cursor=query.cursor)
+    page = lists.list_plan_rows(actor, filters, newest_first=newest_first, limit=query.limit, cursor=query.cursor)
     return (
         plan_schemas(*page.items),
         200,
@@ -124,9 +124,9 @@ def update(plan_id: int, json: schemas.MetadataChange) -> schemas.Plan:
 
 
 def plan_schemas(*plans: Plan) -> list[schemas.Plan]:
-    """The schemas of plans, with their refunded amounts from one query."""
-    totals = refunds.refund_totals([plan.id for plan in plans])
-    return [schemas.plan_row(plan, totals[plan.id]) for plan in plans]
+    """The schemas of plans, with their installments and their refunded amounts from one query."""
+    details = row_facts.details_of([plan.id for plan in plans])
+    return [schemas.plan_row(plan, *details[plan.id]) for plan in plans]
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/timeline/", ok={200: list[schemas.TimelineEntry]}, tag=TAG)

@@ -93,7 +93,8 @@ def _data(described: Described, objects: Objects) -> Any:
     object_id = described.object_id
     match described.about:
         case "plan" if object_id in objects.plans:
-            return plan_row(objects.plans[object_id], objects.totals[object_id])
+            plan = objects.plans[object_id]
+            return plan_row(plan, plan.installments, objects.totals[object_id])
         case "installment" if object_id in objects.installments:
             return installment(objects.installments[object_id])
         case "payment" if object_id in objects.payments:

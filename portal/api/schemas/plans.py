@@ -28,12 +28,11 @@ from portal.api.schemas.kinds import (
 )
 from portal.domain.schedule import MAX_INSTALLMENTS, Interval, PlanInterval, Row
 from portal.models.plans.plans import ClosedBy, PlanStatus
-from portal.reports.payments.refunds import RefundTotals
 from portal.reports.plans import figures, proposals
 from portal.reports.plans.proposals import DueAmount, ProposalFacts, State
 from portal.services import row_facts
 from portal.services.plans.plans import NewPlan as NewPlanInput
-from portal.services.row_facts import PlanFacts
+from portal.services.row_facts import InstallmentFacts, PlanFacts
 
 
 class OwnInstallment(In, kw_only=True):
@@ -192,10 +191,13 @@ def plan(facts: PlanFacts) -> Plan:
     return Plan(**fields_of(facts))
 
 
-def plan_row(row: models.Plan, totals: RefundTotals) -> Plan:
-    asked = proposals.open_of(row)
+def plan_row(
+    row: models.Plan, installments: Sequence[models.Installment | InstallmentFacts], totals: tuple[int, int]
+) -> Plan:
+    """`totals`: the amounts refunded and in refunds in flight, in minor units."""
+    asked = proposals.open_of(row, installments)
     parties = row.customer.email, row.merchant.business_name
-    return plan(row_facts.of_plan(row, parties, row.installments, totals, asked))
+    return plan(row_facts.of_plan(row, parties, installments, totals, asked))
 
 
 def fields_of(facts: PlanFacts) -> dict[str, Any]:

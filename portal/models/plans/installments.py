@@ -164,15 +164,11 @@ class Installment(Model):
     @property
     def status(self) -> InstallmentStatus:
         """pending, late, paid, waived, cancelled or written_off, at the present instant."""
-        if self.left > 0:
-            return "late" if self.may_be_late and self.late_at <= clock.now() else "pending"
-        if self.cancelled_at is not None:
-            return "cancelled"
-        if self.written_off > 0:
-            return "written_off"
-        if self.moved == self.amount:
-            return "replaced"
-        return "paid" if self.paid > 0 else "waived"
+        left = self.left
+        if left > 0:
+            may_be_late = self.counted and not self.disputed and (self.held or 0) < left
+            return "late" if may_be_late and self.late_at <= clock.now() else "pending"
+        return settled_status(self.cancelled_at, self.written_off, self.moved or 0, self.amount, self.paid)
 
     @property
     def is_open(self) -> bool:
@@ -289,3 +285,16 @@ class Installment(Model):
 def in_order_of_payment(rows: Iterable[Installment]) -> list[Installment]:
     """The rows by due date."""
     return sorted(rows, key=lambda row: (row.due_date, row.id))
+
+
+def settled_status(
+    cancelled_at: datetime | None, written_off: int, moved: int, amount: int, paid: int
+) -> InstallmentStatus:
+    """The status of an installment of which nothing remains. Amounts are minor units."""
+    if cancelled_at is not None:
+        return "cancelled"
+    if written_off > 0:
+        return "written_off"
+    if moved == amount:
+        return "replaced"
+    return "paid" if paid > 0 else "waived"

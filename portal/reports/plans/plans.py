@@ -25,6 +25,7 @@ NEWEST_PAYMENTS: Final = 50
 """How many payments a plan's page shows."""
 UNOPENED_AFTER: Final = timedelta(days=2)
 """The age from which a customer's link that nobody opened counts as unopened."""
+_PARTIES: Final = joinedload(Plan.merchant), joinedload(Plan.customer), joinedload(Plan.open_proposal)
 
 
 def list_plans(
@@ -40,14 +41,17 @@ def list_plans(
 
     They are sorted by id, or in one of the orders of PLANS (reports/orders.py).
     """
-    query = find_plans(actor, filters).options(
-        joinedload(Plan.merchant),
-        joinedload(Plan.customer),
-        joinedload(Plan.open_proposal),
-        selectinload(Plan.installments),
-    )
+    query = find_plans(actor, filters).options(*_PARTIES, selectinload(Plan.installments))
     order = order or Order((Plan.id,), descending=newest_first)
     return paging.fetch_in(query, order, limit=limit, cursor=cursor)
+
+
+def list_plan_rows(
+    actor: Actor, filters: PlanFilters, *, newest_first: bool, limit: int, cursor: str | None
+) -> Page[Plan]:
+    """As `list_plans`, sorted by id, without the installments."""
+    order = Order((Plan.id,), descending=newest_first)
+    return paging.fetch_in(find_plans(actor, filters).options(*_PARTIES), order, limit=limit, cursor=cursor)
 
 
 def tally_plans(actor: Actor, filters: PlanFilters) -> Tally:

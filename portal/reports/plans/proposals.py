@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import select
 
@@ -54,15 +54,18 @@ def newest(plan: Plan) -> ProposalFacts | None:
     return facts(row, plan) if row is not None else None
 
 
-def open_of(plan: Plan) -> ProposalFacts | None:
-    """The proposal that the customer may answer now; None without one. Reads the plan's loaded relationships."""
+def open_of(plan: Plan, rows: Sequence[Any] | None = None) -> ProposalFacts | None:
+    """The proposal that the customer may answer now; None without one. Reads the plan's loaded relationships.
+
+    `rows` are its installments, as rows or snapshots; those of the relationship without them.
+    """
     if plan.open_proposal is None:
         return None
-    found = facts(plan.open_proposal, plan, plan.installments)
+    found = facts(plan.open_proposal, plan, plan.installments if rows is None else rows)
     return found if found.state == "open" else None
 
 
-def facts(row: RescheduleProposal, plan: Plan, rows: Sequence[Installment] | None = None) -> ProposalFacts:
+def facts(row: RescheduleProposal, plan: Plan, rows: Sequence[Any] | None = None) -> ProposalFacts:
     """The facts of a proposal. `rows` are the plan's installments, read now without them."""
     before, after = before_and_after(row)
     return ProposalFacts(
@@ -79,7 +82,7 @@ def facts(row: RescheduleProposal, plan: Plan, rows: Sequence[Installment] | Non
     )
 
 
-def state_of(row: RescheduleProposal, plan: Plan, rows: Sequence[Installment] | None = None) -> State:
+def state_of(row: RescheduleProposal, plan: Plan, rows: Sequence[Any] | None = None) -> State:
     """The state now. An open proposal is void if another amount, day or customer takes part by now."""
     if row.outcome is not None:
         return row.outcome
