@@ -7,6 +7,7 @@ section 2.4), so a caseless comparison beyond ASCII would give one mailbox's acc
 Python makes the keys, not the database: its lower() knows the letters of one locale, or none.
 """
 
+import functools
 import re
 import string
 import unicodedata
@@ -39,6 +40,7 @@ def public_id(prefix: str, name: str) -> UUID | None:
     return UUID(match[1]) if match else None
 
 
+@functools.lru_cache(maxsize=64)  # a request asks for the same one several times
 def email(typed: str) -> str | None:
     """An email address as it is stored, with its domain in Unicode; None when `typed` is no address.
 
