@@ -36,14 +36,16 @@ _CONNECT_SECONDS: Final = 3
 class Watch:
     """One connection of the worker's own process. A forked work-horse never uses it, and closes nothing at its end."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, reversals: str | None = None) -> None:
+        """`reversals` is the query of `deliver_callbacks`, which depends on the gateway; without it, that job runs."""
+        self._finds = FINDS if reversals is None else FINDS | {"deliver_callbacks": reversals}
         self._url = database_url.replace("postgresql+psycopg://", "postgresql://", 1)
         self._connection: psycopg.Connection | None = None
 
     def finds_nothing(self, function: str) -> bool:
         """Whether the job of this function (its full name) is a periodic one that has nothing to do. Never raises."""
         module, _, name = function.rpartition(".")
-        query = FINDS.get(name) if module == queue.JOBS else None
+        query = self._finds.get(name) if module == queue.JOBS else None
         if query is None:
             return False
         try:

@@ -25,6 +25,7 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.jobs import idle, tasks
 from portal.metrics import server
+from portal.services.payments import callbacks
 from portal.valkey import connections
 from portal.valkey.connections import valkey_url
 from portal.valkey.liveness import SEEN, SEEN_EVERY
@@ -98,7 +99,7 @@ def run(app: Flask) -> None:
     server.serve(settings)
     with app.app_context():
         level = "WARNING" if settings.log_level == "info" else settings.log_level.upper()
-        watch = idle.Watch(settings.database_url or "")
+        watch = idle.Watch(settings.database_url or "", callbacks.due_query())
         while not _work(connection, level, watch):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)

@@ -145,6 +145,9 @@ class SecondGateway:
             start = 0 if after is None else waiting.index(after) + 1
             return waiting[start : start + limit]
 
+    def reversals_query(self) -> str | None:
+        return None
+
     def acknowledge(self, key: str) -> None:
         self.records[key].acknowledged = True
 

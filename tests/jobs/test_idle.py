@@ -9,6 +9,7 @@ from portal.extensions import db
 from portal.jobs import idle, tasks
 from portal.jobs.schedule import SCHEDULE
 from portal.jobs.worker import IdleWorker, WorkersJob
+from portal.services.payments import callbacks
 from tests.fixtures import people
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.fixture
 def watch(app):
-    watch = idle.Watch(app.config["QIST"].database_url)
+    watch = idle.Watch(app.config["QIST"].database_url, callbacks.due_query())
     yield watch
     watch.close()
 
@@ -40,6 +41,22 @@ def test_work_is_found(watch):
     tasks.number_events()
     assert finds_nothing(watch, "number_entries")
     assert finds_nothing(watch, "number_events")
+
+
+def test_a_reversal_that_the_gateway_has_not_told_is_found(watch):
+    amal, omar = people.amal(), people.omar()
+    row = people.installments_of(people.a_plan(amal))[0]
+    people.pay(row.id, omar, "card_reversed_later")
+    assert finds_nothing(watch, "deliver_callbacks")
+    db.session.execute(text("UPDATE gateway_charges SET created_at = created_at - interval '1 hour'"))
+    db.session.commit()
+    assert not finds_nothing(watch, "deliver_callbacks")
+    assert tasks.deliver_callbacks() == 1
+    assert finds_nothing(watch, "deliver_callbacks")
+
+
+def test_callbacks_are_delivered_where_only_the_gateway_knows_of_them(app):
+    assert not finds_nothing(idle.Watch(app.config["QIST"].database_url), "deliver_callbacks")
 
 
 def test_other_jobs_always_run(watch):

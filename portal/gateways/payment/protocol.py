@@ -85,6 +85,12 @@ class PaymentGateway(Protocol):
         May raise; the job asks again.
         """
 
+    def reversals_query(self) -> str | None:
+        """SQL with the parameter `now` (aware): some row, whenever `unacknowledged` would return a key.
+
+        None for a gateway whose record is not in this database: the job asks it each time.
+        """
+
     def acknowledge(self, key: str) -> None:
         """Mark the reversal of this charge as recorded, so that `unacknowledged` no longer returns it. May raise."""
 

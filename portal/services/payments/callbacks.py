@@ -92,6 +92,11 @@ def deliver_due(limit: int = 100) -> int:
     return sum(taken)
 
 
+def due_query() -> str | None:
+    """SQL with the parameter `now`: some row, whenever `deliver_due` finds a reversal. None: only the gateway knows."""
+    return gateway.active().reversals_query()
+
+
 def _take(key: str) -> bool:
     """Record the reversal of this charge, and return whether that succeeded."""
     try:

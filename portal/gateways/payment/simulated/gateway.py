@@ -36,6 +36,10 @@ SLOW: Final = 2.0
 BOUNCES_AT_ONCE: Final = 100
 """Charges to the bouncing card that one call reverses at most."""
 
+_REVERSALS: Final = f"""SELECT FROM gateway_charges WHERE reversed_at IS NOT NULL AND told_at IS NULL
+    UNION ALL SELECT FROM gateway_charges WHERE token = '{BOUNCING}' AND reversed_at IS NULL AND outcome = 'charged'
+    AND created_at <= %(now)s - interval '{BOUNCES_AFTER.seconds} seconds'"""  # noqa: S608 constants
+
 
 class SimulatedGateway:
     """A payment gateway that moves no money (see portal/gateways/payment/protocol.py)."""
@@ -179,6 +183,9 @@ class SimulatedGateway:
             query = query.where(tuple_(*position) > select(*position).where(charges.c.key == after).scalar_subquery())
         with db.engine.begin() as connection:
             return list(connection.execute(query.order_by(*position).limit(limit)).scalars())
+
+    def reversals_query(self) -> str | None:
+        return _REVERSALS
 
     def acknowledge(self, key: str) -> None:
         """Mark the reversal of this charge as recorded by Qist."""
