@@ -7,7 +7,7 @@ from portal.domain import permissions
 from portal.errors import Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Email, Event, Membership, Payment, Plan, Refund
-from portal.reports.operations import background
+from portal.reports.operations import background, checks
 from portal.services.adjustments import credits
 from portal.services.mail import delivery
 from portal.services.operations import merchant_deactivations, refund_releases
@@ -171,6 +171,7 @@ def test_a_withheld_refund_is_declined_and_can_be_asked_for_again() -> None:
     refund = refund_of(refund_id)
     assert (refund.state, refund.decline_code, refund.awaits_release) == ("declined", "not_released", False)
     assert people.payment_of(refund.payment_id).refunding == 0
+    assert [rule for rule, count in checks.run() if count] == []
     again = refunds.refund(plan_id, actor=operations.owner(amal), amount=5_00, reason="Broken")
     assert again.refunds[0].state == "in_flight"
 
