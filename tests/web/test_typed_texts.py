@@ -67,6 +67,7 @@ SAVED_FIELDS = (
 ACTIONS = (
     ("reason", "/plans/{plan}/refund", {"amount": "1", "payment": "newest"}),
     ("reason", "/plans/{plan}/credit", {"amount": "1", "how": "last"}),
+    ("reason", "/plans/{plan}/reschedule", {"how": "shift", "days": "1"}),
     ("reason", "/payments/{cash}/void", {}),
     ("reason", "/plans/{plan}/record-payment", {"amount": "1", "method": "cash", "received_on": TODAY}),
     ("reference", "/plans/{plan}/record-payment", {"amount": "1", "method": "cash", "received_on": TODAY}),

@@ -27,6 +27,7 @@ FIELDS = (
     ("reason", "/api/payments/{cash}/void/", {}),
     ("reason", "/api/plans/{plan}/write-off/", {}),
     ("reason", "/api/plans/{plan}/cancel/", {}),
+    ("reason", "/api/plans/{plan}/reschedule/", {"how": "shift", "days": 1}),
 )
 
 
