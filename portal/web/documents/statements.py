@@ -128,8 +128,8 @@ def _as_of(sheet: Sheet, last: date | None, zone: str) -> str:
 
 def _columns(cash: str) -> list[Column]:
     return [
-        Column(str(_("What")), 0.34),
-        Column(str(_("Date")), 0.15),
+        Column(str(_("What")), 0.32),
+        Column(str(_("Date")), 0.17),
         Column(str(pgettext("amount", "Change")), 0.17, is_amount=True),
         Column(cash, 0.17, is_amount=True),
         Column(str(_("Balance")), 0.17, is_amount=True),

@@ -18,7 +18,12 @@ from tests.web import browser_of
 GZIP = {"Accept-Encoding": "gzip, deflate"}
 BROTLI = {"Accept-Encoding": "gzip, deflate, br, zstd"}
 FIRST_VISIT = 90_000
-"""Bytes of a first visit in Latin letters over the wire, at most."""
+"""Bytes of a first visit over the wire, at most."""
+FONTS = {
+    "en": ("inter/inter-latin-wght-normal.woff2",),
+    "ar": ("inter/inter-latin-wght-normal.woff2", "noto-sans-arabic/noto-sans-arabic-arabic-wght-normal.woff2"),
+}
+"""By language: the fonts of its letters, and of digits and codes."""
 
 
 def plain(client: FlaskClient) -> FlaskClient:
@@ -58,18 +63,22 @@ def test_a_page_is_compressed_where_it_is_asked_for(app: Flask, database: str) -
     assert not is_compressed(client.get("/healthz", headers=GZIP))
 
 
+@pytest.mark.parametrize("language", FONTS)
 @pytest.mark.parametrize("asked", [GZIP, BROTLI], ids=["gzip", "brotli"])
-def test_a_first_visit_weighs_at_most_90_kilobytes(app: Flask, database: str, asked: dict[str, str]) -> None:
-    """The public page, its style sheet, scripts and icon, and the font of Latin letters."""
+def test_a_first_visit_weighs_at_most_90_kilobytes(
+    app: Flask, database: str, asked: dict[str, str], language: str
+) -> None:
+    """The public page, its style sheet, scripts and icon, and the fonts of its letters."""
     client = plain(app.test_client())
-    page = client.get("/", headers=asked)
+    page = client.get("/", headers=asked | {"Accept-Language": language})
     text = text_of(page)
+    assert f'<html lang="{language}"' in text
     addresses = re.findall(r'<(?:script defer src|link rel="stylesheet" href)="([^"]+)"', text)
     addresses += re.findall(r'rel="icon" type="image/svg.xml" href="([^"]+)"', text)
     assert len(addresses) == 4
     folder = addresses[0].split("/")[2]
-    font = f"/static/{folder}/vendor/inter/inter-latin-wght-normal.woff2"
-    sizes = {address: len(client.get(address, headers=asked).data) for address in (*addresses, font)}
+    fonts = [f"/static/{folder}/vendor/{font}" for font in FONTS[language]]
+    sizes = {address: len(client.get(address, headers=asked).data) for address in (*addresses, *fonts)}
     assert len(page.data) + sum(sizes.values()) <= FIRST_VISIT, (len(page.data), sizes)
 
 
