@@ -158,7 +158,7 @@ SETTINGS: Final = (
         "full_name",
         "/account",
         "/account",
-        {"language": pseudo_language.TAG},
+        {"language": pseudo_language.LANGUAGE},
         reader="omar",
     ),
 )

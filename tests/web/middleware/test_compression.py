@@ -63,6 +63,7 @@ def test_a_page_is_compressed_where_it_is_asked_for(app: Flask, database: str) -
     assert not is_compressed(client.get("/healthz", headers=GZIP))
 
 
+@pytest.mark.usefixtures("arabic")
 @pytest.mark.parametrize("language", FONTS)
 @pytest.mark.parametrize("asked", [GZIP, BROTLI], ids=["gzip", "brotli"])
 def test_a_first_visit_weighs_at_most_90_kilobytes(
