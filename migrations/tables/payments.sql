@@ -26,6 +26,7 @@ CREATE TABLE payments (
     settled_at timestamptz,
     value_at timestamptz,
     reversed_at timestamptz,
+    updated_at timestamptz DEFAULT now() NOT NULL,
     external_id varchar(100),
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT fk_payments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
@@ -64,6 +65,7 @@ CREATE INDEX ix_payments_merchant_id_amount_id ON payments (merchant_id, amount,
 CREATE INDEX ix_payments_merchant_id_currency_amount_id ON payments (merchant_id, currency, amount, id);
 CREATE INDEX ix_payments_merchant_id_dated_at_id ON payments (merchant_id, coalesce(value_at, created_at), id);
 CREATE INDEX ix_payments_merchant_id_created_at ON payments (merchant_id, created_at);
+CREATE INDEX ix_payments_merchant_id_updated_at ON payments (merchant_id, updated_at);
 CREATE INDEX ix_payments_merchant_id_id ON payments (merchant_id, id);
 CREATE INDEX ix_payments_merchant_id_state_id ON payments (merchant_id, state, id);
 CREATE INDEX ix_payments_merchant_id_way_dated_at_id ON payments
@@ -116,6 +118,7 @@ CREATE TABLE refunds (
     api_key_id bigint CONSTRAINT fk_refunds_api_key_id REFERENCES api_keys (id),
     created_at timestamptz NOT NULL,
     settled_at timestamptz,
+    updated_at timestamptz DEFAULT now() NOT NULL,
     external_id varchar(100),
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT fk_refunds_payment FOREIGN KEY (payment_id, plan_id)
@@ -139,6 +142,7 @@ CREATE INDEX ix_refunds_group_key ON refunds (group_key);
 CREATE INDEX ix_refunds_in_flight_created_at ON refunds (created_at) WHERE state = 'in_flight';
 CREATE INDEX ix_refunds_merchant_id_created_at_id ON refunds (merchant_id, created_at, id);
 CREATE INDEX ix_refunds_merchant_id_currency_amount_id ON refunds (merchant_id, currency, amount, id);
+CREATE INDEX ix_refunds_merchant_id_updated_at ON refunds (merchant_id, updated_at);
 CREATE INDEX ix_refunds_merchant_id_id ON refunds (merchant_id, id);
 CREATE INDEX ix_refunds_payment_id ON refunds (payment_id);
 CREATE INDEX ix_refunds_plan_id_id ON refunds (plan_id, id);

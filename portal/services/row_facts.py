@@ -82,6 +82,7 @@ class PaymentFacts:
     value_at: datetime | None
     gateway_reference: str | None
     reversed_at: datetime | None
+    updated_at: datetime
     parts: tuple[Part, ...]
     external_id: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
@@ -102,6 +103,7 @@ class RefundFacts:
     decline_code: str | None
     created_at: datetime
     settled_at: datetime | None
+    updated_at: datetime
     external_id: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -190,6 +192,7 @@ def new_payment(row: Payment, parts: Iterable[tuple[int, int]]) -> PaymentFacts:
         value_at=row.value_at,
         gateway_reference=row.gateway_reference,
         reversed_at=row.reversed_at,
+        updated_at=row.updated_at,
         parts=tuple(Part(*part) for part in parts),
         external_id=row.external_id,
         notes=row.notes,
@@ -210,6 +213,7 @@ def of_refund(row: Refund) -> RefundFacts:
         decline_code=row.decline_code,
         created_at=row.created_at,
         settled_at=row.settled_at,
+        updated_at=row.updated_at,
         external_id=row.external_id,
         notes=row.notes,
     )

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.extensions import db
 from portal.models import guards
+from portal.services.payments import refunds
 from tests.fixtures import people, servers
 from tests.models.guard_inserts import Guard
 from tests.models.guards import GUARDS
@@ -183,6 +184,24 @@ def test_a_plans_next_due_date_follows_its_installments(context):
     assert _next(plan_id) == (third.due_date, third.late_at)
     people.pay(third.id, omar)
     assert _next(plan_id) == (None, None)
+
+
+def test_the_instant_of_the_last_change_moves_with_every_change(context):
+    """Of payments and refunds, by raw SQL that leaves it out or turns it back. An update without a change leaves it."""
+    omar = people.omar()
+    plan_id = people.a_plan(people.amal())
+    payment = people.pay(people.installments_of(plan_id)[0].id, omar)
+    refunds.refund(plan_id, actor=people.owner(payment.merchant_id), amount=1, reason="Broken")
+    changes = ('metadata = \'{"a": "b"}\'', "metadata = '{}', updated_at = '2020-01-01Z'", "metadata = metadata")
+    for table in ("payments", "refunds"):
+        query = text(f"SELECT updated_at FROM {table}")
+        with raw() as connection:
+            instants = [connection.execute(query).scalar_one()]
+        for change in changes:
+            with raw() as connection:
+                connection.execute(text(f"UPDATE {table} SET {change}"))
+                instants.append(connection.execute(query).scalar_one())
+        assert instants[0] < instants[1] < instants[2] == instants[3], (table, instants)
 
 
 def test_grams_follow_what_a_search_finds(context):

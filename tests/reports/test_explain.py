@@ -195,6 +195,8 @@ def look_as(user: Actor) -> dict:
         "refunds, created since": lambda: refunds.list_refunds(user, RefundFilters(created=later_on, currency="SAR")),
         "refunds of a customer": lambda: refunds.list_refunds(user, RefundFilters(customer_id=mine.customer_id)),
         "payments, created since": lambda: payments.list_payments(user, PaymentFilters(created=later_on)),
+        "payments, updated since": lambda: payments.list_payments(user, PaymentFilters(updated=later_on)),
+        "refunds, updated since": lambda: refunds.list_refunds(user, RefundFilters(updated=later_on)),
         "plans, created since": lambda: plans.list_plans(user, PlanFilters(created=later_on)),
         "plans, updated since": lambda: plans.list_plans(user, PlanFilters(updated=later_on)),
         "plans with metadata": lambda: plans.list_plans(user, PlanFilters(metadata={"branch": "Olaya"})),

@@ -1250,6 +1250,8 @@ class Payment(TypedDict):
     # The gateway's own number of the charge.
     gateway_reference: str | None
     reversed_at: str | None
+    # Its last change, of its refunds too.
+    updated_at: str
     external_id: str | None
     # Your own texts: up to 20, names of up to 40 letters, texts of up to 500.
     metadata: dict[str, str]
@@ -1501,6 +1503,8 @@ class Refund(TypedDict):
     # RFC 3339, UTC.
     created_at: str
     settled_at: str | None
+    # RFC 3339, UTC.
+    updated_at: str
     external_id: str | None
     # Your own texts: up to 20, names of up to 40 letters, texts of up to 500.
     metadata: dict[str, str]
@@ -2148,6 +2152,8 @@ class Client(Transport):
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
+        updated_before: str | None = None,
+        updated_after: str | None = None,
         status: PaymentState | None = None,
         state: PaymentState | None = None,
         sort: Sort | None = None,
@@ -2165,7 +2171,7 @@ class Client(Transport):
             Payment,
             "GET",
             "/api/payments/",
-            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort, "plan": plan, "customer": customer, "currency": currency, "external_id": external_id, "metadata": metadata},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "updated_before": updated_before, "updated_after": updated_after, "status": status, "state": state, "sort": sort, "plan": plan, "customer": customer, "currency": currency, "external_id": external_id, "metadata": metadata},
         )
 
     def payments_show(
@@ -2331,6 +2337,8 @@ class Client(Transport):
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
+        updated_before: str | None = None,
+        updated_after: str | None = None,
         status: PlanStatus | None = None,
         state: PlanStatus | None = None,
         disputed: Flag | None = None,
@@ -2341,8 +2349,6 @@ class Client(Transport):
         currency: str | None = None,
         due_before: str | None = None,
         due_after: str | None = None,
-        updated_before: str | None = None,
-        updated_after: str | None = None,
         metadata: str | None = None,
         sort: Sort | None = None,
     ) -> Page[Plan]:
@@ -2354,7 +2360,7 @@ class Client(Transport):
             Plan,
             "GET",
             "/api/plans/",
-            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "disputed": disputed, "closed_by": closed_by, "customer_email": customer_email, "customer": customer, "external_id": external_id, "currency": currency, "due_before": due_before, "due_after": due_after, "updated_before": updated_before, "updated_after": updated_after, "metadata": metadata, "sort": sort},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "updated_before": updated_before, "updated_after": updated_after, "status": status, "state": state, "disputed": disputed, "closed_by": closed_by, "customer_email": customer_email, "customer": customer, "external_id": external_id, "currency": currency, "due_before": due_before, "due_after": due_after, "metadata": metadata, "sort": sort},
         )
 
     def installments_index(
@@ -2822,6 +2828,8 @@ class Client(Transport):
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
+        updated_before: str | None = None,
+        updated_after: str | None = None,
         status: PaymentState | None = None,
         state: PaymentState | None = None,
         sort: Sort | None = None,
@@ -2834,7 +2842,7 @@ class Client(Transport):
             Payment,
             "GET",
             f"/api/plans/{self.segment(plan_id)}/payments/",
-            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "updated_before": updated_before, "updated_after": updated_after, "status": status, "state": state, "sort": sort},
         )
 
     def payments_record(
@@ -2865,6 +2873,8 @@ class Client(Transport):
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
+        updated_before: str | None = None,
+        updated_after: str | None = None,
         status: RefundState | None = None,
         state: RefundState | None = None,
         sort: Sort | None = None,
@@ -2877,7 +2887,7 @@ class Client(Transport):
             Refund,
             "GET",
             f"/api/plans/{self.segment(plan_id)}/refunds/",
-            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "updated_before": updated_before, "updated_after": updated_after, "status": status, "state": state, "sort": sort},
         )
 
     def refunds_create(
@@ -3104,6 +3114,8 @@ class Client(Transport):
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
+        updated_before: str | None = None,
+        updated_after: str | None = None,
         status: RefundState | None = None,
         state: RefundState | None = None,
         sort: Sort | None = None,
@@ -3122,7 +3134,7 @@ class Client(Transport):
             Refund,
             "GET",
             "/api/refunds/",
-            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort, "plan": plan, "payment": payment, "customer": customer, "currency": currency, "external_id": external_id, "metadata": metadata},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "updated_before": updated_before, "updated_after": updated_after, "status": status, "state": state, "sort": sort, "plan": plan, "payment": payment, "customer": customer, "currency": currency, "external_id": external_id, "metadata": metadata},
         )
 
     def refunds_show(

@@ -751,6 +751,8 @@ export interface Payment {
   /** The gateway's own number of the charge. */
   gateway_reference: string | null;
   reversed_at: string | null;
+  /** Its last change, of its refunds too. */
+  updated_at: string;
   external_id: string | null;
   /** Your own texts: up to 20, names of up to 40 letters, texts of up to 500. */
   metadata: Record<string, string>;
@@ -995,6 +997,8 @@ export interface Refund {
   /** RFC 3339, UTC. */
   created_at: string;
   settled_at: string | null;
+  /** RFC 3339, UTC. */
+  updated_at: string;
   external_id: string | null;
   /** Your own texts: up to 20, names of up to 40 letters, texts of up to 500. */
   metadata: Record<string, string>;
@@ -1467,7 +1471,7 @@ export class Client extends Transport {
 
   /** List your payments. Of all your plans, newest first. The next page is in the Link header. */
   paymentsIndex(
-    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: PaymentState; state?: PaymentState; sort?: Sort; plan?: number | string; customer?: number | string; currency?: string; external_id?: string; metadata?: string } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; updated_before?: string; updated_after?: string; status?: PaymentState; state?: PaymentState; sort?: Sort; plan?: number | string; customer?: number | string; currency?: string; external_id?: string; metadata?: string } = {},
   ): Promise<Page<Payment>> {
     return this.page("GET", `/api/payments/`, { query });
   }
@@ -1563,7 +1567,7 @@ export class Client extends Transport {
    * header.
    */
   plansIndex(
-    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: PlanStatus; state?: PlanStatus; disputed?: Flag; closed_by?: ClosedBy; customer_email?: string; customer?: number | string; external_id?: string; currency?: string; due_before?: string; due_after?: string; updated_before?: string; updated_after?: string; metadata?: string; sort?: Sort } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; updated_before?: string; updated_after?: string; status?: PlanStatus; state?: PlanStatus; disputed?: Flag; closed_by?: ClosedBy; customer_email?: string; customer?: number | string; external_id?: string; currency?: string; due_before?: string; due_after?: string; metadata?: string; sort?: Sort } = {},
   ): Promise<Page<Plan>> {
     return this.page("GET", `/api/plans/`, { query });
   }
@@ -1826,7 +1830,7 @@ export class Client extends Transport {
   /** A plan's payments. Newest first. The next page is in the Link header. */
   paymentsOfPlan(
     planId: number,
-    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: PaymentState; state?: PaymentState; sort?: Sort } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; updated_before?: string; updated_after?: string; status?: PaymentState; state?: PaymentState; sort?: Sort } = {},
   ): Promise<Page<Payment>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/payments/`, { query });
   }
@@ -1846,7 +1850,7 @@ export class Client extends Transport {
   /** A plan's refunds. Newest first. The next page is in the Link header. */
   refundsOfPlan(
     planId: number,
-    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: RefundState; state?: RefundState; sort?: Sort } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; updated_before?: string; updated_after?: string; status?: RefundState; state?: RefundState; sort?: Sort } = {},
   ): Promise<Page<Refund>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/refunds/`, { query });
   }
@@ -1981,7 +1985,7 @@ export class Client extends Transport {
 
   /** List your refunds. Of all your plans, newest first. The next page is in the Link header. */
   refundsIndex(
-    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: RefundState; state?: RefundState; sort?: Sort; plan?: number | string; payment?: number | string; customer?: number | string; currency?: string; external_id?: string; metadata?: string } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; updated_before?: string; updated_after?: string; status?: RefundState; state?: RefundState; sort?: Sort; plan?: number | string; payment?: number | string; customer?: number | string; currency?: string; external_id?: string; metadata?: string } = {},
   ): Promise<Page<Refund>> {
     return this.page("GET", `/api/refunds/`, { query });
   }

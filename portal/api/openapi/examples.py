@@ -104,6 +104,7 @@ _REFUND: Final[dict[str, Any]] = {
     "decline_code": None,
     "created_at": "2026-09-02T10:00:00.000120Z",
     "settled_at": "2026-09-02T10:00:00.081200Z",
+    "updated_at": "2026-09-02T10:00:00.081200Z",
     "external_id": "return-77",
     "metadata": {"desk": "3"},
 }
@@ -137,6 +138,7 @@ _PAYMENT: Final[dict[str, Any]] = {
     "value_at": "2026-08-30T09:15:02.054131Z",
     "gateway_reference": "ch_4f1b9d0c2a7e",
     "reversed_at": None,
+    "updated_at": "2026-08-30T09:15:02.120044Z",
     "external_id": None,
     "metadata": {"till": "2"},
     "installments": [{"installment": 1, "amount": "33.34"}],

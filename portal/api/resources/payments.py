@@ -199,7 +199,9 @@ class _Declined(Refused):
 
 def _page(query: schemas.PaymentQuery, filters: PaymentFilters) -> tuple[list[schemas.Payment], int, dict[str, str]]:
     actor, newest_first = caller().actor, query.sort == "-id"
-    filters = replace(filters, state=query.status, created=ranges.between(query.created_after, query.created_before))
+    created = ranges.between(query.created_after, query.created_before)
+    updated = ranges.between(query.updated_after, query.updated_before)
+    filters = replace(filters, state=query.status, created=created, updated=updated)
     page = lists.list_payments(actor, filters, newest_first=newest_first, limit=query.limit, cursor=query.cursor)
     return (
         [schemas.payment(row) for row in page.items],

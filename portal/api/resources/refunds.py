@@ -132,7 +132,9 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
 
 def _page(query: schemas.RefundQuery, filters: RefundFilters) -> tuple[list[schemas.Refund], int, dict[str, str]]:
     actor, newest_first = caller().actor, query.sort == "-id"
-    filters = replace(filters, state=query.status, created=ranges.between(query.created_after, query.created_before))
+    created = ranges.between(query.created_after, query.created_before)
+    updated = ranges.between(query.updated_after, query.updated_before)
+    filters = replace(filters, state=query.status, created=created, updated=updated)
     page = lists.list_refunds(actor, filters, newest_first=newest_first, limit=query.limit, cursor=query.cursor)
     return (
         [schemas.refund(row) for row in page.items],

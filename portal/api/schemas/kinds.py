@@ -145,3 +145,10 @@ class CreatedQuery(PageQuery, kw_only=True):
 
     created_before: Annotated[DayOrInstant | None, Meta(description="Exclusive: a day itself is not included.")] = None
     created_after: Annotated[DayOrInstant | None, Meta(description="Exclusive: a day itself is not included.")] = None
+
+
+class UpdatedQuery(CreatedQuery, kw_only=True):
+    """The page of a list, and when its rows were created and last changed."""
+
+    updated_before: Annotated[DayOrInstant | None, Meta(description="Exclusive: a day itself is not included.")] = None
+    updated_after: Annotated[DayOrInstant | None, Meta(description="Exclusive: a day itself is not included.")] = None

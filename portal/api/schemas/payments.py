@@ -9,7 +9,6 @@ from portal import models
 from portal.api.parsing import Amount, Day, Pairs
 from portal.api.schemas.kinds import (
     AmountField,
-    CreatedQuery,
     Currency,
     CustomerId,
     ExternalId,
@@ -22,6 +21,7 @@ from portal.api.schemas.kinds import (
     Out,
     PlanId,
     Text,
+    UpdatedQuery,
     decimal,
     up_to,
 )
@@ -111,12 +111,13 @@ class Payment(Out, kw_only=True):
     value_at: Annotated[Instant | None, Meta(description="When the money counts as received.")]
     gateway_reference: Annotated[str | None, Meta(description="The gateway's own number of the charge.")]
     reversed_at: Instant | None
+    updated_at: Annotated[Instant, Meta(description="Its last change, of its refunds too.")]
     external_id: Annotated[str, Meta(max_length=100)] | None
     metadata: Metadata
     installments: list[Part]
 
 
-class PaymentQuery(CreatedQuery, kw_only=True):
+class PaymentQuery(UpdatedQuery, kw_only=True):
     """Filters of payments."""
 
     status: PaymentState | None = None
@@ -154,6 +155,7 @@ def payment(row: models.Payment | PaymentFacts) -> Payment:
         value_at=facts.value_at,
         gateway_reference=facts.gateway_reference,
         reversed_at=facts.reversed_at,
+        updated_at=facts.updated_at,
         external_id=facts.external_id,
         metadata=facts.notes,
         installments=[

@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from portal import models
-from portal.api.parsing import Amount, Day, DayOrInstant, Pairs, whole
+from portal.api.parsing import Amount, Day, Pairs, whole
 from portal.api.schemas.installments import Installment, installment
 from portal.api.schemas.kinds import (
     AmountField,
-    CreatedQuery,
     Currency,
     CustomerId,
     EmailText,
@@ -23,6 +22,7 @@ from portal.api.schemas.kinds import (
     Name,
     Out,
     Text,
+    UpdatedQuery,
     decimal,
     up_to,
 )
@@ -167,7 +167,7 @@ class Plan(Out, kw_only=True):
     installments: list[Installment]
 
 
-class PlanQuery(CreatedQuery, kw_only=True):
+class PlanQuery(UpdatedQuery, kw_only=True):
     """Filters of plans. All bounds are exclusive; the due dates are about the oldest open installment."""
 
     status: PlanStatus | None = None
@@ -181,8 +181,6 @@ class PlanQuery(CreatedQuery, kw_only=True):
     currency: Currency | None = None
     due_before: Annotated[Day | None, Meta(description="Never matches a plan without an open installment.")] = None
     due_after: Day | None = None
-    updated_before: Annotated[DayOrInstant | None, Meta(description="Exclusive: a day itself is not included.")] = None
-    updated_after: Annotated[DayOrInstant | None, Meta(description="Exclusive: a day itself is not included.")] = None
     metadata: Pairs | None = None
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
 

@@ -9,7 +9,6 @@ from portal import models
 from portal.api.parsing import Amount, Pairs, whole
 from portal.api.schemas.kinds import (
     AmountField,
-    CreatedQuery,
     Currency,
     CustomerId,
     ExternalId,
@@ -23,6 +22,7 @@ from portal.api.schemas.kinds import (
     PlanId,
     Reason,
     Text,
+    UpdatedQuery,
     decimal,
 )
 from portal.domain.identifiers import MAX_ID
@@ -60,6 +60,7 @@ class Refund(Out, kw_only=True):
     decline_code: Annotated[str, Meta(max_length=40)] | None
     created_at: Instant
     settled_at: Instant | None
+    updated_at: Instant
     external_id: Annotated[str, Meta(max_length=100)] | None
     metadata: Metadata
 
@@ -79,7 +80,7 @@ class RefundAnswer(Out, kw_only=True):
     refunds: list[Refund]
 
 
-class RefundQuery(CreatedQuery, kw_only=True):
+class RefundQuery(UpdatedQuery, kw_only=True):
     """Filters of refunds."""
 
     status: RefundState | None = None
@@ -109,6 +110,7 @@ def refund(row: models.Refund | RefundFacts) -> Refund:
         decline_code=row.decline_code,
         created_at=row.created_at,
         settled_at=row.settled_at,
+        updated_at=row.updated_at,
         external_id=row.external_id,
         metadata=row.notes,
     )

@@ -95,6 +95,7 @@ class Payment(Model):
     settled_at: Mapped[Instant | None]
     value_at: Mapped[Instant | None]
     reversed_at: Mapped[Instant | None]
+    updated_at: Mapped[Instant] = mapped_column(server_default=text("now()"))
     external_id: Mapped[str | None] = mapped_column(String(100))
     notes: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default=text("'{}'::jsonb"))
 
@@ -150,6 +151,7 @@ class Payment(Model):
         ),
         Index("ix_payments_merchant_id_id", "merchant_id", "id"),
         Index("ix_payments_merchant_id_created_at", "merchant_id", "created_at"),
+        Index("ix_payments_merchant_id_updated_at", "merchant_id", "updated_at"),
         Index(
             "ix_payments_described_merchant_id_id",
             "merchant_id",

@@ -63,6 +63,7 @@ class Refund(Model):
     api_key_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("api_keys.id"))
     created_at: Mapped[Instant]
     settled_at: Mapped[Instant | None]
+    updated_at: Mapped[Instant] = mapped_column(server_default=text("now()"))
     external_id: Mapped[str | None] = mapped_column(String(100))
     notes: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default=text("'{}'::jsonb"))
 
@@ -106,6 +107,7 @@ class Refund(Model):
         Index("ix_refunds_merchant_id_created_at_id", "merchant_id", "created_at", "id"),
         Index("ix_refunds_merchant_id_currency_amount_id", "merchant_id", "currency", "amount", "id"),
         Index("ix_refunds_merchant_id_id", "merchant_id", "id"),
+        Index("ix_refunds_merchant_id_updated_at", "merchant_id", "updated_at"),
         Index("ix_refunds_customer_id_id", "customer_id", "id"),
         Index("ix_refunds_group_key", "group_key"),
         Index("ix_refunds_in_flight_created_at", "created_at", postgresql_where=text("state = 'in_flight'")),

@@ -32,6 +32,7 @@ class PaymentFilters:
     until: datetime | None = None
     declined: bool = True
     created: Between = ANY_TIME
+    updated: Between = ANY_TIME
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -52,6 +53,7 @@ class RefundFilters:
     search: str | None = None
     way: PaymentWay | None = None
     created: Between = ANY_TIME
+    updated: Between = ANY_TIME
     external_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 

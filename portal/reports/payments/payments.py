@@ -66,6 +66,7 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
     query = filters.created.narrow(query, Payment.created_at)
+    query = filters.updated.narrow(query, Payment.updated_at)
     if filters.external_id is not None:
         query = query.where(Payment.external_id == filters.external_id)
     if filters.metadata:

@@ -80,6 +80,7 @@ def find(actor: Actor, filters: RefundFilters) -> Select[Refund]:
     if filters.way:
         ways = select(Payment.id).where(Payment.id == Refund.payment_id, Payment.by_way(filters.way))
         query = query.where(ways.exists())
+    query = filters.updated.narrow(query, Refund.updated_at)
     return filters.created.narrow(query, Refund.created_at)
 
 

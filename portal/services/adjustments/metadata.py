@@ -46,4 +46,5 @@ def _change(table: type[Payment] | type[Refund], row_id: int, changes: Changes, 
         raise NotFound()
     plan: Plan = plan_lock.lock(plan_id, actor, "note")
     row: Any = db.session.get_one(table, row_id, populate_existing=True)
-    row.notes, plan.updated_at = merged(row.notes, changes), clock.now()
+    row.notes, row.updated_at = merged(row.notes, changes), clock.now()
+    plan.updated_at = row.updated_at

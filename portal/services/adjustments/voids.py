@@ -57,7 +57,7 @@ def void(
     if payment.state != "succeeded" or not payment.kept:
         raise Refused("not_voidable")
     payment.reversed = payment.kept
-    payment.reversed_at = clock.now()
+    payment.reversed_at = payment.updated_at = clock.now()
     payment.state = "voided"
     reason_id = texts.keep(plan.id, "reason", reason)
     db.session.flush()

@@ -105,6 +105,7 @@ def record(
         created_by=actor.user_id,
         created_at=now,
         settled_at=now,
+        updated_at=now,
         value_at=now if received_on == plan.today else clock.midnight(received_on, plan.time_zone),
         external_id=own.external_id,
         notes=dict(own.metadata),

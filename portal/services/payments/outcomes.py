@@ -106,7 +106,7 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
         stored = cast(PaymentMade | PaymentDeclined | None, idempotency.result_of_payment(payment.id))
         return stored or _result(payment), None
     after_commit(partial(counters.payment, "succeeded" if outcome.state == "succeeded" else "declined"))
-    payment.settled_at = clock.now()
+    payment.settled_at = payment.updated_at = clock.now()
     payment.gateway_reference = outcome.reference
     refund_id = None
     if outcome.state == "succeeded":

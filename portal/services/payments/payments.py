@@ -42,7 +42,7 @@ Paid = PaymentMade | PaymentDeclined | PaymentPending
 
 _WRITTEN: Final = (
     *("plan_id", "merchant_id", "customer_id", "currency", "amount", "state", "method", "automatic", "link"),
-    *("gateway_key", "created_by", "created_at"),
+    *("gateway_key", "created_by", "created_at", "updated_at"),
 )
 _PAYMENT: Final = f"""
     payment# AS (
@@ -262,7 +262,7 @@ def _hold(
     automatic: bool,
 ) -> _Held:
     """Write a payment in flight that holds these parts (minor units) of these installments."""
-    key = f"qist_{secrets.token_hex(16)}"
+    key, now = f"qist_{secrets.token_hex(16)}", clock.now()
     payment = Payment(
         plan_id=plan.id,
         merchant_id=plan.merchant_id,
@@ -275,7 +275,8 @@ def _hold(
         link=link,
         gateway_key=key,
         created_by=by,
-        created_at=clock.now(),
+        created_at=now,
+        updated_at=now,
         refunded=0,
         refunding=0,
         reversed=0,

@@ -139,7 +139,7 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome) -> None:
     if refund.state != "in_flight":
         return
     payment = db.session.get_one(Payment, refund.payment_id, populate_existing=True)
-    refund.settled_at = clock.now()
+    refund.settled_at = refund.updated_at = payment.updated_at = clock.now()
     refund.gateway_reference = outcome.reference
     payment.refunding -= refund.amount
     if outcome.state == "succeeded":
@@ -154,7 +154,8 @@ def decline_unsent(refund: Refund, code: str) -> None:
     """Inside a unit of work, behind the lock on its plan: decline a refund that the gateway never got."""
     plan = db.session.get_one(Plan, refund.plan_id)
     payment = db.session.get_one(Payment, refund.payment_id, populate_existing=True)
-    refund.settled_at, payment.refunding = clock.now(), payment.refunding - refund.amount
+    refund.settled_at = refund.updated_at = payment.updated_at = clock.now()
+    payment.refunding -= refund.amount
     _decline(plan, refund, code)
     _finish(refund)
 
@@ -318,7 +319,7 @@ def _create(
     excess: bool = False,
     own: OwnData = NO_OWN_DATA,
 ) -> Refund:
-    by_hand = payment.is_recorded
+    by_hand, now = payment.is_recorded, clock.now()
     refund = Refund(
         payment_id=payment.id,
         plan_id=plan.id,
@@ -334,10 +335,12 @@ def _create(
         gateway_key=None if by_hand else f"qist_{secrets.token_hex(16)}",
         created_by=actor.user_id if actor is not None else None,
         api_key_id=actor.key_id if actor is not None else None,
-        created_at=clock.now(),
+        created_at=now,
+        updated_at=now,
         external_id=own.external_id,
         notes=dict(own.metadata),
     )
+    payment.updated_at = now
     if by_hand:
         refund.settled_at = refund.created_at
         refund.state = "succeeded"

@@ -110,6 +110,7 @@ def _take_back(
     payment.reversed = min(payment.kept, taken)
     payment.lost = max(0, taken - payment.reversed)
     payment.reversed_at = _between(payment.settled_at, outcome.reversed_at)
+    payment.updated_at = clock.now()
     payment.state = "reversed"
     db.session.flush()
     effects = taken_back.take_back(plan, rows, payment, payment.reversed)

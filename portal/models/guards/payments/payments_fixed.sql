@@ -1,5 +1,5 @@
 -- A payment's amount and purpose never change, its outcome is final except for one reversal or void, and it is never deleted.
--- Its customer is the plan's, by its foreign key.
+-- Its customer is the plan's, by its foreign key. With every change updated_at moves forward.
 -- Refuses with payments_fixed, payments_settled or payments_stay.
 CREATE FUNCTION qist_payments_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -21,6 +21,9 @@ BEGIN
                IS DISTINCT FROM (OLD.settled_at, OLD.value_at, OLD.decline_code, OLD.gateway_reference) THEN
             PERFORM qist_refuse('payments_settled', 'the outcome of a payment is final, but for a reversal or a void');
         END IF;
+    END IF;
+    IF NEW IS DISTINCT FROM OLD AND NEW.updated_at <= OLD.updated_at THEN
+        NEW.updated_at := greatest(now(), OLD.updated_at + interval '1 microsecond');
     END IF;
     RETURN NEW;
 END $$;
