@@ -22,7 +22,7 @@ class PlanCancelled(Result):
     The refunds are stored as they were held, and `cancel` returns them with their outcomes, which never change.
     """
 
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
 
     plan: PlanFacts
     refund: int

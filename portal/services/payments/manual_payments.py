@@ -26,7 +26,7 @@ from portal.services.unit_of_work import unit_of_work
 class PaymentRecorded(Result):
     """The money that the merchant received is booked."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     payment: PaymentFacts
 
@@ -38,6 +38,8 @@ class PaymentRecorded(Result):
 @dataclass(frozen=True, slots=True)
 class PaymentFound(Result):
     """The same payment was recorded before, under the same external id."""
+
+    version: ClassVar[int] = 2
 
     payment: PaymentFacts
 

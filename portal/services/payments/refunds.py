@@ -43,7 +43,7 @@ MAX_STEP_SECONDS: Final = 3 * (MAX_SECONDS + gateway.MAX_CALL_SECONDS)
 class _OfRefunds(Result):
     """The refunds of one request, one for each payment, oldest first."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     refunds: tuple[RefundFacts, ...]
 

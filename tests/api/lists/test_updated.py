@@ -32,6 +32,14 @@ def _refund(amal: Person, payment: Rows) -> Rows:
     return refund
 
 
+def _describe(amal: Person, payment: Rows) -> None:
+    amal.api.call("PATCH", f"/api/payments/{payment['id']}/", {"metadata": {"a": "b"}})
+
+
+def _void(amal: Person, payment: Rows) -> None:
+    amal.api.post(f"/api/payments/{payment['id']}/void/", {"reason": "Twice"})
+
+
 def _listed(person: Person, address: str, row: Rows) -> bool:
     """Whether the list has the row just after its instant before, and not at its own: bounds are exclusive."""
     at = datetime.fromisoformat(row["updated_at"])
@@ -49,15 +57,7 @@ def _listed(person: Person, address: str, row: Rows) -> bool:
 
 @pytest.mark.parametrize(
     ("make", "act"),
-    [
-        (_paid, lambda amal, payment: _refund(amal, payment)),
-        (
-            _paid,
-            lambda amal, payment: amal.api.call("PATCH", f"/api/payments/{payment['id']}/", {"metadata": {"a": "b"}}),
-        ),
-        (_recorded, lambda amal, payment: _refund(amal, payment)),
-        (_recorded, lambda amal, payment: amal.api.post(f"/api/payments/{payment['id']}/void/", {"reason": "Twice"})),
-    ],
+    [(_paid, _refund), (_paid, _describe), (_recorded, _refund), (_recorded, _void)],
     ids=["refunded", "other metadata", "cash given back", "voided"],
 )
 def test_each_change_of_a_payment_moves_its_instant(
