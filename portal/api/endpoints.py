@@ -168,14 +168,15 @@ def endpoint(
 
 
 def list_headers(query: schemas.ListQuery, count: Callable[[], Count], next_cursor: str | None) -> dict[str, str]:
-    """The headers of a list: the address of the next page (Link, RFC 8288), and if it was asked for X-Total-Count.
+    """The headers of a list: the next page (Link, RFC 8288, on PUBLIC_URL), and if it was asked for X-Total-Count.
 
     `count` is called only then. There is no Link on the last page.
     """
     headers = {}
     if next_cursor is not None:
         filters = [(name, text) for name, text in request.args.items(multi=True) if name != "cursor"]
-        headers["Link"] = f'<{request.base_url}?{urlencode([*filters, ("cursor", next_cursor)])}>; rel="next"'
+        address = current_app.config["QIST"].public_url.rstrip("/") + request.path
+        headers["Link"] = f'<{address}?{urlencode([*filters, ("cursor", next_cursor)])}>; rel="next"'
     if query.include is not None and "total" in query.include.split(","):
         total = count()
         headers["X-Total-Count"] = f"{total.number}+" if total.more else str(total.number)

@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from flask import request
 from msgspec import Meta
 
+from portal.api.json_faults import BOM, escape, repeated_names, wrong_type
 from portal.api.problems import NotJson, Unreadable
 from portal.domain import schedule
 from portal.errors import Fault, Invalid
@@ -60,13 +61,6 @@ _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
-_WRONG_TYPES: Final = {
-    "choice": re.compile(r"Invalid enum value (?P<value>.+)", re.DOTALL),
-    "length": re.compile(r"Expected (?P<expected>.+) of length <= (?P<limit>[0-9]+)"),
-    "type": re.compile(r"Expected (?P<expected>.+), got (?P<got>.+)"),
-}
-"""msgspec's messages without backticks, by the fault's `about`."""
-
 STATE_NAMES: Final = ("status", "state")
 """The two names of the filter by state. A list that declares either of them accepts both."""
 
@@ -129,7 +123,7 @@ def parameter_names(schema: type[msgspec.Struct] | None) -> dict[str, str]:
 
 def unknown_parameter(name: str, known: Iterable[str]) -> Fault:
     """The fault of a query parameter that is not among the `known` ones."""
-    return Fault(f"?{_escape(name)}", "unknown_parameter", names=tuple(known))
+    return Fault(f"?{escape(name)}", "unknown_parameter", names=tuple(known))
 
 
 def _query(schema: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
@@ -141,7 +135,7 @@ def _query(schema: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
     for name, texts in request.args.lists():
         if (match := _PAIR.fullmatch(name)) and match[1] in _pair_names(schema):
             if len(texts) > 1:
-                faults.append(Fault(f"?{_escape(name)}", "repeated"))
+                faults.append(Fault(f"?{escape(name)}", "repeated"))
             pairs.setdefault(match[1], {})[match[2]] = texts[0]
             continue
         if name not in known:
@@ -180,10 +174,11 @@ def _with_pair(named: dict[str, str], text: str) -> dict[str, str]:
 
 
 def _body(schema: type[msgspec.Struct]) -> tuple[Values, list[Fault]]:
-    data = request.get_data()
+    data = request.get_data().removeprefix(BOM)
     sent = _decode(data) if data else {}
     values, faults = _fields(schema, sent)
-    faults += [Fault(_escape(name), "unknown_field") for name in sent if name not in schema.__struct_fields__]
+    faults += [Fault(pointer, "repeated", about="field") for pointer in repeated_names(data)]
+    faults += [Fault(escape(name), "unknown_field") for name in sent if name not in schema.__struct_fields__]
     if faults and schema in _rules:
         named = {fault.field for fault in faults}
         absent = {
@@ -198,7 +193,8 @@ def _body(schema: type[msgspec.Struct]) -> tuple[Values, list[Fault]]:
 def _decode(data: bytes) -> Mapping[str, bytes]:
     """The fields of the JSON object in the body, as raw JSON text."""
     charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
+    is_plain = request.headers.get("Content-Encoding", "identity").strip().lower() == "identity"
+    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8") or not is_plain:
         raise NotJson()
     try:
         data.decode()
@@ -239,6 +235,8 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     if get_origin(base) is list and isinstance(part := get_args(base)[0], type) and issubclass(part, msgspec.Struct):
         item, most = get_args(base)[0], next(meta.max_length for meta in metas if meta.max_length)
         return lambda raw: None if nullable and raw == b"null" else _list(raw, item, most)
+    if get_origin(base) is dict:
+        return lambda raw: None if nullable and raw == b"null" else _named(raw, get_args(base)[1])
     if base is not Any:
         sizes = [meta.extra_json_schema for meta in metas if meta.extra_json_schema]
         limit = next((size["maxLength"] for size in sizes if "maxLength" in size), None)
@@ -261,7 +259,7 @@ def _list(raw: bytes, item: type[msgspec.Struct], limit: int) -> list[Any]:
     try:
         rows = msgspec.json.decode(raw, type=list[dict[str, msgspec.Raw]])
     except msgspec.ValidationError as error:
-        raise _BadValue(_wrong_type(error)) from None
+        raise _BadValue(wrong_type(error)) from None
     except (msgspec.DecodeError, RecursionError):
         raise Unreadable() from None
     if not 1 <= len(rows) <= limit:
@@ -269,7 +267,7 @@ def _list(raw: bytes, item: type[msgspec.Struct], limit: int) -> list[Any]:
     values, faults = [], []
     for place, row in enumerate(rows):
         fields, row_faults = _fields(item, {name: bytes(part) for name, part in row.items()})
-        row_faults += [Fault(_escape(name), "unknown_field") for name in row if name not in item.__struct_fields__]
+        row_faults += [Fault(escape(name), "unknown_field") for name in row if name not in item.__struct_fields__]
         faults += [fault.at(f"/{place}/{fault.field}") for fault in row_faults]
         values.append(fields)
     if faults:
@@ -345,12 +343,26 @@ def _pairs(raw: bytes) -> dict[str, str]:
     return pairs
 
 
+def _named(raw: bytes, kind: Any) -> dict[str, Any]:
+    """An object of values of this type, with the faults of all of them."""
+    values, faults = {}, []
+    for name, part in _by_msgspec(raw, dict[str, msgspec.Raw]).items():
+        try:
+            values[name] = _by_msgspec(bytes(part), kind)
+        except _BadValue as bad:
+            faults += [fault.at(f"/{escape(name)}") for fault in bad.faults]
+    if faults:
+        raise _BadValue(*faults)
+    return values
+
+
 def _by_msgspec(raw: bytes, kind: Any, limit: int | None = None) -> Any:
     """The value of this type. `limit` is the true length of a text that is far too long."""
     try:
         value = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        raise _BadValue(_wrong_type(error, limit)) from None
+        choices = get_args(_unwrap(kind)[0]) if get_origin(_unwrap(kind)[0]) is Literal else ()
+        raise _BadValue(wrong_type(error, limit, choices)) from None
     except (msgspec.DecodeError, RecursionError):
         raise Unreadable() from None
     if _holds_nul(value):
@@ -358,25 +370,7 @@ def _by_msgspec(raw: bytes, kind: Any, limit: int | None = None) -> Any:
     return value
 
 
-def _wrong_type(error: msgspec.ValidationError, limit: int | None = None) -> Fault:
-    """msgspec's message as a fault, at the path below the field. `limit` takes the place of the length it names."""
-    message, _, path = str(error).partition(" - at `$")
-    path = re.sub(r"\[[^\]]*\]", "", path.removesuffix("`")).replace(".", "/")
-    for about, pattern in _WRONG_TYPES.items():
-        if match := pattern.fullmatch(message.replace("`", "")):
-            facts: dict[str, Any] = match.groupdict()
-            if about == "length" and limit is not None:
-                facts["limit"] = limit
-            return Fault(path, "wrong_type", about=about, **facts)
-    return Fault(path, "wrong_type")
-
-
 def _holds_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\x00" in value
     return isinstance(value, dict) and any(_holds_nul(part) for pair in value.items() for part in pair)
-
-
-def _escape(name: str) -> str:
-    """A name as a token of a JSON pointer (RFC 6901), cut to 100 characters because the caller chose it."""
-    return name[:100].replace("~", "~0").replace("/", "~1")

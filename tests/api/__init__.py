@@ -33,6 +33,7 @@ class Api:
         if self.language:
             sent.setdefault("Accept-Language", self.language)
         kind = {"data": body} if isinstance(body, bytes) else {"json": body}
+        path = path.removeprefix("http://localhost")  # PUBLIC_URL of the tests, in the addresses of next pages
         response = self.session.request(
             method, self.url + path, headers=sent, timeout=20, allow_redirects=False, **kind
         )

@@ -11,7 +11,7 @@ from babel.messages.pofile import write_po
 from flask import Flask
 from flask_babel import force_locale
 
-from portal.api import parsing, problems
+from portal.api import json_faults, problems
 from portal.domain import money
 from portal.domain.money import BadAmount, Money
 from portal.errors import Fault, Invalid, Refused
@@ -76,7 +76,7 @@ def keys_of(error: Raised) -> set[tuple[str, str]]:
         return BY_STATUS
     abouts = error.abouts
     if abouts is None and error.codes == {"wrong_type"}:
-        abouts = frozenset(parsing._WRONG_TYPES)
+        abouts = frozenset(json_faults.JSON_TYPES)
     elif abouts is None:
         assert error.codes <= {"bad_amount", "bad_total"}, f"{error.place}: the situation is no literal"
         abouts = frozenset(AMOUNTS)
