@@ -1,4 +1,4 @@
-"""Rows of the matrix for the API: disputes, withdrawals, drafts, statements, shops and closings."""
+"""Rows of the matrix for the API: disputes, drafts, statements, books, contacts, profiles, shops and closings."""
 
 from typing import Final
 
@@ -6,7 +6,11 @@ PLAN: Final = "/api/plans/<row:plan_id>"
 DISPUTE: Final = f"{PLAN}/dispute"
 CLOSING: Final = "/api/merchant/closing/"
 DRAFT: Final = "/api/plan-drafts/<row:draft_id>/"
-BLOCK: Final = "/api/shops/<row:merchant_id>/block/"
+SHOP: Final = "/api/shops/<row:merchant_id>"
+BLOCK: Final = f"{SHOP}/block/"
+CONTACT: Final = "/api/contacts/<row:person_id>/"
+LISTS: Final = ("GET /api/contacts/", "GET /api/trial-balance/", "GET /api/movements/")
+PROFILE: Final = ("GET /api/profile/", "PATCH /api/profile/")
 
 API: Final = {
     f"GET {DISPUTE}/": (401, *(404,) * 7),
@@ -21,6 +25,13 @@ API: Final = {
     f"POST {PLAN}/withdraw/": (401, 409, 404, 403, 404, 404, 403, 403),
     f"POST {PLAN}/delivery/": (401, 403, 403, 200, 404, 403, 403, 403),
     "GET /api/shops/": (401, 200, 200, 403, 403, 403, 403, 403),
+    **dict.fromkeys(LISTS, (401, 403, 403, 200, 200, 403, 200, 200)),
+    f"GET {CONTACT}": (401, 403, 403, 200, 404, 403, 200, 404),
+    f"PATCH {CONTACT}": (401, 403, 403, 200, 404, 403, 403, 403),
+    f"DELETE {CONTACT}": (401, 403, 403, 204, 404, 403, 403, 403),
+    **dict.fromkeys(PROFILE, (401, 200, 200, 200, 200, 403, 403, 403)),
+    f"GET {SHOP}/due/": (401, 200, 404, 404, 404, 403, 403, 403),
+    f"POST {SHOP}/pay/": (401, 409, 404, 404, 404, 403, 403, 403),  # nothing is due
     f"PUT {BLOCK}": (401, 204, 404, 403, 403, 403, 403, 403),
     f"DELETE {BLOCK}": (401, 204, 404, 403, 403, 403, 403, 403),
     f"GET {CLOSING}": (401, 403, 403, 200, 200, 403, 403, 403),
@@ -49,6 +60,12 @@ TEAM: Final = {
     f"POST {DISPUTE}/uphold/": (403, 403, 403, 409, 409),
     f"POST {PLAN}/withdraw/": (403, 403, 403, 409, 409),
     f"POST {PLAN}/delivery/": (200, 403, 403, 404, 403),
+    **dict.fromkeys((*LISTS, *PROFILE), (200,) * 5),
+    f"GET {CONTACT}": (200, 200, 200, 404, 200),
+    f"PATCH {CONTACT}": (200, 200, 403, 404, 200),
+    f"DELETE {CONTACT}": (404, 404, 403, 404, 204),  # "own plan" comes first
+    f"GET {SHOP}/due/": (404, 404, 404, 200, 200),
+    f"POST {SHOP}/pay/": (404, 404, 404, 409, 409),
     **dict.fromkeys(
         (
             "GET /api/shops/",
@@ -65,5 +82,7 @@ OF_A_LIVE_BUSINESS: Final = {
     f"POST {PLAN}/delivery/",
     "POST /api/plan-drafts/",
     f"DELETE {DRAFT}",
+    f"PATCH {CONTACT}",
+    f"DELETE {CONTACT}",
 }
 """A deactivated business forbids them to its owner."""

@@ -28,6 +28,8 @@ KEYS: Final[dict[str, str]] = {
         "/api/analytics/ageing/",
         "/api/analytics/dashboard/",
         "/api/analytics/merchant/",
+        "/api/contacts/",
+        "/api/contacts/<row:person_id>/",
         "/api/customers/",
         "/api/customers/<row:customer_id>/",
         "/api/customers/<row:customer_id>/statement/",
@@ -35,6 +37,7 @@ KEYS: Final[dict[str, str]] = {
         "/api/journal/",
         "/api/merchant/",
         "/api/merchant/reminders/",
+        "/api/movements/",
         "/api/payments/",
         "/api/payments/<row:payment_id>/",
         "/api/plan-drafts/",
@@ -53,6 +56,7 @@ KEYS: Final[dict[str, str]] = {
         "/api/plans/installments/<row:installment_id>/",
         "/api/refunds/",
         "/api/refunds/<row:refund_id>/",
+        "/api/trial-balance/",
     ),
     **_rows(READ, "POST", "/api/plans/preview/"),
     **_rows("record_payment", "POST", f"{PLAN}/payments/"),
@@ -66,7 +70,9 @@ KEYS: Final[dict[str, str]] = {
         "/api/payments/<row:payment_id>/",
         "/api/refunds/<row:refund_id>/",
         "/api/customers/<row:customer_id>/",
+        "/api/contacts/<row:person_id>/",
     ),
+    **_rows("note", "DELETE", "/api/contacts/<row:person_id>/"),
     **_rows("create_plans", "POST", "/api/plans/", "/api/plan-drafts/", f"{PLAN}/customer-email/", f"{PLAN}/delivery/"),
     **_rows("create_plans", "DELETE", "/api/plan-drafts/<row:draft_id>/"),
     **_rows("invite", "GET", f"{PLAN}/invitations/"),
@@ -79,6 +85,8 @@ KEYS: Final[dict[str, str]] = {
     # The person behind the token
     **_rows(NEVER, "POST", *(f"{prefix}/auth/email/proofs/" for prefix in PREFIXES)),
     **_rows(NEVER, "DELETE", *(f"{prefix}/auth/registration/" for prefix in PREFIXES)),
+    **_rows(NEVER, "GET", "/api/profile/"),
+    **_rows(NEVER, "PATCH", "/api/profile/"),
     # The plan's customer
     **_rows(
         NEVER,
@@ -92,6 +100,8 @@ KEYS: Final[dict[str, str]] = {
         f"{PLAN}/withdraw/",
         "/api/plans/installments/<row:installment_id>/pay/",
     ),
+    **_rows(NEVER, "GET", "/api/shops/<row:merchant_id>/due/"),
+    **_rows(NEVER, "POST", "/api/shops/<row:merchant_id>/pay/"),
     # The customer's hat
     **_rows(NEVER, "GET", "/api/payment-methods/", "/api/shops/", f"{PLAN}/automatic-payment/"),
     **_rows(NEVER, "POST", "/api/payment-methods/"),

@@ -131,6 +131,7 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         **matrix_rows.objects_of(merchant_id),
         "import_id": import_rows.an_import(merchant_id),
         "contact_id": import_rows.a_contact(merchant_id),
+        "person_id": import_rows.a_contact(merchant_id, "another"),
         "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == merchant_id)).one(),
     }
 
@@ -219,6 +220,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<int:draft_id>", "1")
         .replace("<int:import_id>", str(objects["import_id"]))
         .replace("<int:contact_id>", str(objects["contact_id"]))
+        .replace("<int:person_id>", str(objects["person_id"]))
         .replace("<token>", objects["token"])
         .replace("<currency>", "SAR")
         .replace("<feed_token>", "no-such-feed-token-0123456789")

@@ -3,7 +3,7 @@
 from typing import Any, Final, get_args
 
 from portal.api.schemas.timeline import By
-from portal.domain.chart import Account, EntryKind
+from portal.domain.chart import Account, AccountType, EntryKind
 from portal.domain.events import Cause, DisputeOutcome
 from portal.domain.permissions import Hat, Role, Standing
 from portal.domain.public_events import EventType, ObjectType
@@ -19,10 +19,12 @@ from portal.models.webhooks import DeliveryState, DisabledFor
 from portal.reports.books.journal import Way
 from portal.reports.merchants.filters import Show
 from portal.reports.plans.proposals import State as ProposalState
+from portal.services.dues.shop_payments import Outcome
 
 Json = dict[str, Any]
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "AccountType": get_args(AccountType),
     "ClosedBy": get_args(ClosedBy),
     "CreditWay": ("last", "spread"),
     "CustomerShow": get_args(Show),
@@ -53,6 +55,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "RefundState": get_args(RefundState),
     "RegistrationRole": ("merchant", "customer"),
     "RescheduleWay": get_args(Change),
+    "ShopPayOutcome": get_args(Outcome),
     "Sort": ("-id", "id"),
     "Standing": get_args(Standing),
     "SystemCause": get_args(Cause),

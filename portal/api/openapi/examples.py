@@ -369,6 +369,7 @@ def shapes(methods: Sequence[OfferedMethod]) -> dict[str, Any]:
         "Pay": {"payment_method": method.token, "amount": "33.34"},
         "Payment": {**_PAYMENT, "payment_method": method.token},
         "PayPlan": {"choice": "amount", "amount": "50.00", "payment_method": method.token, "expected": "100.00"},
+        "PayShop": {"expected": "33.34", "payment_method": method.token},
         "NewPaymentMethod": {"card": method.token},
         "AutomaticPayment": {
             "plan": 1,

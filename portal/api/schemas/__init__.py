@@ -36,6 +36,15 @@ from portal.api.schemas.analytics import (
     dashboard,
     journal_line,
 )
+from portal.api.schemas.books import (
+    BooksBalance,
+    MoneyMovement,
+    MovementQuery,
+    TrialBalanceQuery,
+    books_balance,
+    movement,
+)
+from portal.api.schemas.contacts import Contact, ContactQuery, contact
 from portal.api.schemas.events import EventQuery, PublishedEvent, events
 from portal.api.schemas.installments import (
     Installment,
@@ -104,6 +113,7 @@ from portal.api.schemas.plans import (
     preview,
     proposal,
 )
+from portal.api.schemas.profiles import Profile, ProfileChange, profile
 from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, RefundsQuery, refund, refund_answer
 from portal.api.schemas.reminders import (
     QueuedReminder,
@@ -112,6 +122,7 @@ from portal.api.schemas.reminders import (
     queued_reminder,
     reminder_rules,
 )
+from portal.api.schemas.shops import PayShop, ShopDue, ShopDueQuery, ShopPaid, shop_due, shop_paid
 from portal.api.schemas.statements import Statement, StatementLine, StatementQuery, StatementsQuery, statement
 from portal.api.schemas.timeline import TimelineEntry, TimelineQuery, timeline_entry
 from portal.api.schemas.webhooks import (
@@ -134,11 +145,14 @@ __all__ = [
     "AgeingReport",
     "AutomaticPayment",
     "AutomaticPaymentChoice",
+    "BooksBalance",
     "CancelledPlan",
     "ChangedEndpoint",
     "Closing",
     "ClosingChoice",
     "Code",
+    "Contact",
+    "ContactQuery",
     "CreatedQuery",
     "Customer",
     "CustomerEmail",
@@ -164,6 +178,8 @@ __all__ = [
     "MerchantChange",
     "MerchantMembership",
     "MetadataChange",
+    "MoneyMovement",
+    "MovementQuery",
     "NewCancellation",
     "NewCredit",
     "NewEmail",
@@ -187,6 +203,7 @@ __all__ = [
     "PaidInstallment",
     "Pay",
     "PayPlan",
+    "PayShop",
     "Payment",
     "PaymentQuery",
     "PaymentsQuery",
@@ -197,6 +214,8 @@ __all__ = [
     "PlanTerms",
     "Preview",
     "Problem",
+    "Profile",
+    "ProfileChange",
     "Proof",
     "ProposalAnswer",
     "PublishedEvent",
@@ -215,6 +234,9 @@ __all__ = [
     "RevokedLink",
     "SavedPaymentMethod",
     "Shop",
+    "ShopDue",
+    "ShopDueQuery",
+    "ShopPaid",
     "Statement",
     "StatementLine",
     "StatementQuery",
@@ -223,14 +245,17 @@ __all__ = [
     "TimelineEntry",
     "TimelineQuery",
     "Tokens",
+    "TrialBalanceQuery",
     "WebhookAttemptMade",
     "WebhookEndpoint",
     "WebhookSent",
     "account",
     "ageing",
     "automatic_payment",
+    "books_balance",
     "cancelled_plan",
     "closing",
+    "contact",
     "customer",
     "dashboard",
     "delivery",
@@ -242,6 +267,7 @@ __all__ = [
     "link",
     "me",
     "merchant",
+    "movement",
     "notice_choice",
     "objection",
     "paid_installment",
@@ -251,6 +277,7 @@ __all__ = [
     "plan_draft",
     "plan_row",
     "preview",
+    "profile",
     "proposal",
     "queued_reminder",
     "refund",
@@ -259,6 +286,8 @@ __all__ = [
     "renewed_link",
     "revoked_link",
     "shop",
+    "shop_due",
+    "shop_paid",
     "statement",
     "team_member",
     "timeline_entry",

@@ -65,7 +65,7 @@ def list_movements(
     actor: Actor, filters: MovementFilters, *, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = None
 ) -> Page[Movement]:
     """The entries of the actor's business that moved money, the newest booking date first. Refuses: bad_cursor."""
-    query = _entries(actor, filters).options(joinedload(LedgerEntry.plan).joinedload(Plan.customer))
+    query = find(actor, filters).options(joinedload(LedgerEntry.plan).joinedload(Plan.customer))
     page = paging.fetch(query, LedgerEntry.booked_on, LedgerEntry.id, descending=True, limit=limit, cursor=cursor)
     ids = [entry.id for entry in page.items]
     lines: dict[int, list[LedgerLine]] = {}
@@ -91,7 +91,7 @@ def sums(actor: Actor, filters: MovementFilters) -> Sums:
     A list of at most WHOLE_DAYS is always summed, as the home page sums a month. A longer one is summed up to LIMIT
     entries.
     """
-    ids = _entries(actor, filters).with_only_columns(LedgerEntry.id)
+    ids = find(actor, filters).with_only_columns(LedgerEntry.id)
     if not _is_short(filters):
         counted = select(func.count()).select_from(ids.limit(LIMIT + 1).subquery())
         if (db.session.scalar(counted) or 0) > LIMIT:
@@ -110,13 +110,8 @@ def sums(actor: Actor, filters: MovementFilters) -> Sums:
     return Sums([Sum(currency, count, int(amount)) for currency, count, amount in rows])
 
 
-def _is_short(filters: MovementFilters) -> bool:
-    if filters.first is None or filters.last is None:
-        return False
-    return filters.last - filters.first < timedelta(days=WHOLE_DAYS)
-
-
-def _entries(actor: Actor, filters: MovementFilters) -> Select[LedgerEntry]:
+def find(actor: Actor, filters: MovementFilters) -> Select[LedgerEntry]:
+    """The entries of the actor's business that moved money and pass the filters, in no order."""
     query = select(LedgerEntry).where(LedgerEntry.merchant_id == actor.business("view"), LedgerEntry.kind.in_(KINDS))
     if filters.first:
         query = query.where(LedgerEntry.booked_on >= filters.first)
@@ -125,6 +120,12 @@ def _entries(actor: Actor, filters: MovementFilters) -> Select[LedgerEntry]:
     if filters.currency:
         query = query.join(Plan, Plan.id == LedgerEntry.plan_id).where(Plan.currency == filters.currency)
     return query
+
+
+def _is_short(filters: MovementFilters) -> bool:
+    if filters.first is None or filters.last is None:
+        return False
+    return filters.last - filters.first < timedelta(days=WHOLE_DAYS)
 
 
 def _movement(entry: LedgerEntry, payment: Payment, lines: list[LedgerLine]) -> Movement:

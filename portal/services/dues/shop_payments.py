@@ -65,29 +65,47 @@ def scope_of(merchant_id: int, currency: str, plan_id: int | None = None) -> str
     return scope if plan_id is None else f"{scope}/plans/{plan_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the customer saw before the press: the parts, their sum, or neither."""
+
+    parts: tuple[Part, ...] | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """What the press pays, and the outcome of each of its parts, in their order."""
+
+    begun: ShopPaymentBegun
+    outcomes: list[PartOutcome]
+
+
 def pay(
     merchant_id: int,
     currency: str,
     *,
     customer_id: int,
-    shown: Sequence[Part],
+    shown: Sequence[Part] | None = None,
+    total: int | None = None,
     method: str,
     accepting: Accepting | None,
     request_key: RequestKey,
-) -> list[PartOutcome]:
-    """Pay what is due on each of the `shown` plans, at most shop_dues.MAX_PLANS, in their order.
+) -> Press:
+    """Pay what is due on each plan, at most shop_dues.MAX_PLANS, the oldest due date first.
 
-    `shown` are the plans and amounts (minor units) that the form listed. Each payment is committed by itself. After a
-    decline or a refusal the next part follows; after a payment whose outcome is unknown none does, and none is started
-    after PRESS_SECONDS seconds.
+    `shown` are the plans and amounts (minor units) that the form listed, `total` their sum; None accepts any. Each
+    payment is committed by itself. After a decline or a refusal the next part follows; after a payment whose outcome is
+    unknown none does, and none is started after PRESS_SECONDS seconds.
 
     Refuses, and charges nothing: not_found (no plan of this customer at this business); merchant_deactivated;
     unknown_method; nothing_due; amount_changed (facts: remaining; other plans or amounts are due than `shown`);
     idempotency_key_reused; still_running; busy (only before the first payment).
     """
-    parts = _begin(merchant_id, currency, customer_id, tuple(shown), method, request_key=request_key).parts
+    seen = _Seen(None if shown is None else tuple(shown), total)
+    begun = _begin(merchant_id, currency, customer_id, seen, method, request_key=request_key)
     began, outcomes = time.monotonic(), list[PartOutcome]()
-    for part in parts:
+    for part in begun.parts:
         is_over = bool(outcomes) and outcomes[-1].outcome in ("checking", "not_tried")
         if is_over or time.monotonic() - began > PRESS_SECONDS:
             outcomes.append(PartOutcome(part.plan_id, "not_tried"))
@@ -105,7 +123,7 @@ def pay(
                 raise
             log.warning("shop_payment.stopped", plan_id=part.plan_id, code=error.code)
             outcomes.append(PartOutcome(part.plan_id, "checking" if isinstance(error, Unsure) else "not_tried"))
-    return outcomes
+    return Press(begun, outcomes)
 
 
 def _pay_part(
@@ -138,7 +156,7 @@ def _begin(
     merchant_id: int,
     currency: str,
     customer_id: int,
-    shown: tuple[Part, ...],
+    seen: _Seen,
     method: str,
     *,
     request_key: RequestKey,
@@ -154,7 +172,7 @@ def _begin(
     if not due:
         raise Refused("nothing_due", about="payment")
     parts = tuple(Part(row.plan_id, row.minor) for row in due)
-    if parts != shown:
-        total = sum(part.minor for part in parts)
+    total = sum(part.minor for part in parts)
+    if seen.parts not in (None, parts) or seen.total not in (None, total):
         raise Refused("amount_changed", about="payment", limit=Money(total, currency), remaining=total)
     return ShopPaymentBegun(merchant_id, currency, parts)

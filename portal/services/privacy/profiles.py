@@ -1,4 +1,4 @@
-"""Name and phone of a person, which they keep on their account for themselves."""
+"""Name, phone, language and early reminders of a person, which they keep on their account for themselves."""
 
 import re
 import unicodedata
@@ -16,22 +16,42 @@ PHONE: Final = re.compile(r"\+?[0-9(][0-9 ()./-]{2,37}[0-9]")
 MIN_DIGITS: Final = 5
 
 
-@unit_of_work
-def update(user_id: int, *, full_name: str, phone: str) -> None:
-    """Keep the name and the phone number, either of which may be empty. Digits of any script become ASCII digits.
+def faults(*, full_name: str | None, phone: str | None) -> list[Fault]:
+    """The faults of full_name (as text_faults) and phone (bad_phone)."""
+    found = text_faults("full_name", full_name) if full_name is not None else []
+    if phone is not None and _read_phone(phone) is None:
+        found.append(Fault("phone", "bad_phone"))
+    return found
 
-    Refuses: not_found; Invalid on full_name (as text_faults) and phone (bad_phone).
+
+@unit_of_work
+def update(
+    user_id: int,
+    *,
+    full_name: str | None = None,
+    phone: str | None = None,
+    language: str | None = None,
+    early_reminders: bool | None = None,
+) -> None:
+    """Keep what is given; None leaves it as it is. Name and phone may be empty. Digits of any script become ASCII.
+
+    `language` is the code of a catalogue ("ar", "pt_BR"), the language of the account's pages and mails;
+    `early_reminders` is whether merchants remind this person before the due day. Refuses: not_found; Invalid, as
+    `faults`.
     """
-    faults = text_faults("full_name", full_name)
-    number = _read_phone(phone)
-    if number is None:
-        faults.append(Fault("phone", "bad_phone"))
-    if faults or number is None:
-        raise Invalid(*faults)
+    if found := faults(full_name=full_name, phone=phone):
+        raise Invalid(*found)
     user = db.session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
     if user is None or user.deactivated_at is not None:
         raise NotFound()
-    user.full_name, user.phone = typed_text.read(full_name), number
+    if full_name is not None:
+        user.full_name = typed_text.read(full_name)
+    if phone is not None:
+        user.phone = _read_phone(phone) or ""
+    if language is not None:
+        user.language = language
+    if early_reminders is not None:
+        user.early_reminders = early_reminders
 
 
 def _read_phone(typed: str) -> str | None:

@@ -14,7 +14,7 @@ from portal.models import Merchant, Plan
 from portal.reports.payments import offered_methods, shop_dues
 from portal.services.dues import presses, shop_payments
 from portal.services.dues.presses import Press
-from portal.services.dues.shop_payments import Part, PartOutcome
+from portal.services.dues.shop_payments import Part
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, my_actor
 from portal.web.labels import KEY
@@ -49,7 +49,7 @@ def create(merchant_id: int, currency: str) -> ResponseReturnValue:
     method = request.form.get("method", offered_methods.default_token())[:64]
     scope = shop_payments.scope_of(merchant_id, currency)
     press_key = request_key(me, scope, key, *(f"{part.plan_id}:{part.minor}" for part in parts), method)
-    paid: list[PartOutcome] | NotDone = carry_out(
+    paid: shop_payments.Press | NotDone = carry_out(
         lambda: shop_payments.pay(
             merchant_id,
             currency,

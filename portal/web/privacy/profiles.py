@@ -5,7 +5,6 @@ from flask_babel import gettext as _
 from wtforms import SelectField, StringField
 
 from portal.errors import Invalid
-from portal.services.accounts import accounts
 from portal.services.privacy import profiles
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, me
@@ -43,11 +42,15 @@ def update() -> Response:
     if not form.validate():
         return _page(form, 422)
     try:
-        profiles.update(me().id, full_name=form.full_name.data or "", phone=form.phone.data or "")
+        profiles.update(
+            me().id,
+            full_name=form.full_name.data or "",
+            phone=form.phone.data or "",
+            language=form.language.data,
+        )
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, invalid.status)
-    accounts.set_language(me().id, form.language.data)
     flash(_("Saved."), "success")
     return go(url_for("profiles.show"))
 

@@ -134,6 +134,7 @@ FAULTS: Final[Table] = {
     ("too_many", "days_after"): lambda values: ngettext(
         "Choose at most %(num)s reminder in all.", "Choose at most %(num)s reminders in all.", values["limit"]
     ),
+    ("unknown_language", ""): _l("Choose a language of this installation: %(names)s."),
     ("unknown_currency", ""): _l("Choose a currency from the list."),
     ("choose_merchant", ""): _l("Your account belongs to several merchants. Choose one, or null."),
     ("unknown_merchant", ""): _l("Your account belongs to no merchant with this id."),

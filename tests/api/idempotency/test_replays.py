@@ -114,6 +114,9 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
         send(person, f"{asked}{answer}/", {"proposal": proposal["id"]}, 200)
     reminded = create_plan(amal, customer(api).email)
     send(amal, f"/api/plans/{reminded['id']}/reminders/", {}, 200)
+    noor = customer(api)
+    create_plan(amal, noor.email, start_date="2026-08-31")
+    send(noor, f"/api/shops/{amal.id}/pay/", {}, 200)
     sara = register(api, "customer", "sara")
     with acceptance(app, "required"):
         waiting = send(amal, "/api/plans/", {"customer_email": sara.email, **terms}, 201)
@@ -149,7 +152,7 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
             assert replay.headers.get(header) == first.headers.get(header), sent.where
     with app.app_context():
         results = stored_results()
-        assert len(results) == len(send.sent)
+        assert len(results) == len(send.sent) + 1, "and the plan of the payment to a shop"
         assert secrets_of(results) == []
         assert shapes_of(results) == {
             "Accepted",
@@ -182,6 +185,7 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
             "RefundsDeclined",
             "RefundsMade",
             "ReminderQueued",
+            "ShopPaymentBegun",
         }
 
 

@@ -52,7 +52,7 @@ def press(
     request_key = RequestKey(omar, shop_payments.scope_of(amal, "SAR"), key, body)
     return shop_payments.pay(
         amal, "SAR", customer_id=omar, shown=parts, method=card, accepting=None, request_key=request_key
-    )
+    ).outcomes
 
 
 def charges(outcome: str = "charged") -> int:

@@ -60,9 +60,9 @@ def an_import(merchant_id: int) -> int:
     return spreadsheets.imported(people.owner(merchant_id), currency_free)
 
 
-def a_contact(merchant_id: int) -> int:
+def a_contact(merchant_id: int, name: str = "someone") -> int:
     """A person without a plan, whom the business imported."""
-    content = spreadsheets.a_file("someone@example.com,Someone", header="Email,Name")
+    content = spreadsheets.a_file(f"{name}@example.com,Someone", header="Email,Name")
     spreadsheets.imported(people.owner(merchant_id), content, "customers")
     newest = select(Contact.id).where(Contact.merchant_id == merchant_id).order_by(Contact.id.desc())
     return db.session.scalars(newest.limit(1)).one()
