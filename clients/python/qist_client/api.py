@@ -7,6 +7,13 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from qist_client.transport import Page, Transport
 
+AccountType: TypeAlias = Literal[
+    "asset",
+    "liability",
+    "income",
+    "expense",
+]
+
 ClosedBy: TypeAlias = Literal[
     "paid",
     "cancel",
@@ -265,6 +272,7 @@ ErrorCode: TypeAlias = Literal[
     "unknown_currency",
     "unknown_event_type",
     "unknown_field",
+    "unknown_language",
     "unknown_merchant",
     "unknown_method",
     "unknown_parameter",
@@ -464,6 +472,14 @@ RescheduleWay: TypeAlias = Literal[
     "split",
 ]
 
+ShopPayOutcome: TypeAlias = Literal[
+    "paid",
+    "declined",
+    "checking",
+    "refused",
+    "not_tried",
+]
+
 Sort: TypeAlias = Literal[
     "-id",
     "id",
@@ -508,6 +524,19 @@ class Account(TypedDict):
     email_proven: bool
 
 
+class AccountBalance(TypedDict):
+    """An account with its balance: a debit or a credit. The other one is null."""
+
+    account: LedgerAccount
+    type: AccountType
+    code: str
+    # The merchant's own name of the account.
+    name: str | None
+    export_name: str
+    debit: str | None
+    credit: str | None
+
+
 class AgeingReport(TypedDict):
     """The amounts in the home currency. `by_currency` has those in other currencies."""
 
@@ -544,6 +573,13 @@ class AutomaticPaymentChoice(TypedDict):
 
     # The `token` of one of your saved payment methods.
     payment_method: str
+
+
+class BooksBalance(TypedDict):
+    """The trial balance at the end of a day, by booking dates."""
+
+    on: str
+    by_currency: list[CurrencyBalances]
 
 
 class Buckets(TypedDict):
@@ -665,6 +701,28 @@ class Code(TypedDict):
     code: str
 
 
+class Contact(TypedDict):
+    """A person from an imported file. The first plan for the email takes the words over, and ends the contact."""
+
+    id: int
+    email: str
+    name: str | None
+    phone: str | None
+    note: str | None
+    # RFC 3339, UTC.
+    created_at: str
+
+
+class CurrencyBalances(TypedDict):
+    """The balances of one currency. Accounts of zero are left out."""
+
+    # ISO 4217, such as SAR.
+    currency: str
+    # The sum of the debits, which is that of the credits.
+    total: str
+    accounts: list[AccountBalance]
+
+
 class Customer(TypedDict):
     """A customer of the merchant, with counts of their plans and amounts with this merchant alone.
 
@@ -755,6 +813,16 @@ class DisputeAnswer(TypedDict):
     """Your answer to a dispute. The customer reads it."""
 
     answer: str
+
+
+class DuePlan(TypedDict):
+    """What is due on a plan by today."""
+
+    plan: int
+    # Decimal text with the currency's digits.
+    amount: str
+    # The oldest due date.
+    due_on: str
 
 
 class EndpointWithSecret(TypedDict):
@@ -959,6 +1027,28 @@ class MetadataChange(TypedDict):
 
     # A text sets a name, null removes it, other names stay (RFC 7396). Up to 20 names stay.
     metadata: dict[str, str | None]
+
+
+class MoneyMovement(TypedDict):
+    """Money that came in or went out, as the books have it. One of `money_in` and `money_out` is null.
+
+    `lost` is what the bank took beyond what the payment had left.
+    """
+
+    entry: int
+    booked_on: str
+    # RFC 3339, UTC.
+    recorded_at: str
+    kind: EntryKind
+    plan: int
+    payment: int
+    refund: int | None
+    money_in: str | None
+    money_out: str | None
+    # Decimal text with the currency's digits.
+    lost: str
+    # ISO 4217, such as SAR.
+    currency: str
 
 
 class NewCancellation(TypedDict):
@@ -1216,6 +1306,16 @@ class PayPlan(TypedDict):
     expected: NotRequired[str | Decimal | int | None]
 
 
+class PayShop(TypedDict):
+    """A payment of everything that is due to a shop by today: one payment for each plan."""
+
+    # By default that of the merchant.
+    currency: NotRequired[str | None]
+    # The amount due that you expect. 409 amount_changed if it differs.
+    expected: NotRequired[str | Decimal | int | None]
+    payment_method: NotRequired[str | None]
+
+
 class Payment(TypedDict):
     """One attempt to move money. `in_flight` until its outcome is known, `reversed` when the bank took it back.
 
@@ -1356,6 +1456,19 @@ class PlanDraft(TypedDict):
     fault: str | None
 
 
+class PlanOutcome(TypedDict):
+    """What became of one plan. Nothing was charged for it if the outcome is declined, refused or not_tried."""
+
+    plan: int
+    # Decimal text with the currency's digits.
+    amount: str
+    outcome: ShopPayOutcome
+    # The payment; null without one.
+    payment: int | None
+    # Of a plan that was refused: the error code.
+    code: str | None
+
+
 class PlanTerms(TypedDict):
     """The terms of a new plan, in the merchant's home currency.
 
@@ -1421,6 +1534,28 @@ class Problem(TypedDict):
     open_plans: NotRequired[int]
     # Of choose_merchant: yours.
     merchants: NotRequired[list[MerchantChoice]]
+
+
+class Profile(TypedDict):
+    """What you keep on your account for yourself. No merchant sees name and phone."""
+
+    name: str | None
+    phone: str | None
+    # Null: the language of your browser.
+    language: str | None
+    # Whether merchants remind you before a payment is due.
+    early_reminders: bool
+
+
+class ProfileChange(TypedDict):
+    """A change of the profile. A field that is left out, or null, stays; "" removes name or phone."""
+
+    name: NotRequired[str | None]
+    # Such as +966 50 123 4567.
+    phone: NotRequired[str | None]
+    # Such as en or ar.
+    language: NotRequired[str | None]
+    early_reminders: NotRequired[bool | None]
 
 
 class Proof(TypedDict):
@@ -1637,6 +1772,40 @@ class Shop(TypedDict):
     barred_at: str | None
 
 
+class ShopDue(TypedDict):
+    """What you owe a shop by today, on the plans that one payment pays, in their order: 20 at most.
+
+    `unaccepted`, `disputed`, `in_flight` and `further` count the plans that it leaves out, by reason.
+    """
+
+    merchant: int
+    merchant_name: str
+    # ISO 4217, such as SAR.
+    currency: str
+    # Decimal text with the currency's digits.
+    amount: str
+    plans: list[DuePlan]
+    unaccepted: int
+    disputed: int
+    # Plans with a payment without an outcome.
+    in_flight: int
+    # Plans beyond the 20.
+    further: int
+
+
+class ShopPaid(TypedDict):
+    """The outcome of a payment of everything due to a shop."""
+
+    merchant: int
+    # ISO 4217, such as SAR.
+    currency: str
+    # Decimal text with the currency's digits.
+    paid: str
+    # Of payments without an outcome yet.
+    in_flight: str
+    plans: list[PlanOutcome]
+
+
 class Statement(TypedDict):
     """Every change of what is owed in one currency, the oldest booking date first.
 
@@ -1803,6 +1972,69 @@ class Client(Transport):
             Dashboard,
             "GET",
             "/api/analytics/dashboard/",
+        )
+
+    def contacts_index(
+        self,
+        *,
+        include: IncludeTotal | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        search: str | None = None,
+    ) -> Page[Contact]:
+        """List the people without a plan
+
+        By email. With the first plan a person is a customer, and no contact any more. The next page is in the
+        Link header.
+        """
+        return self.page(
+            Contact,
+            "GET",
+            "/api/contacts/",
+            query={"include": include, "limit": limit, "cursor": cursor, "search": search},
+        )
+
+    def contacts_show(
+        self,
+        person_id: int,
+    ) -> Contact:
+        """One person without a plan
+
+        One person without a plan.
+        """
+        return self.one(
+            Contact,
+            "GET",
+            f"/api/contacts/{self.segment(person_id)}/",
+        )
+
+    def contacts_update(
+        self,
+        person_id: int,
+        body: CustomerWords | None = None,
+    ) -> Contact:
+        """Change the name, phone and note of a person without a plan
+
+        They are your own words: no other merchant sees them.
+        """
+        return self.one(
+            Contact,
+            "PATCH",
+            f"/api/contacts/{self.segment(person_id)}/",
+            body=body,
+        )
+
+    def contacts_destroy(
+        self,
+        person_id: int,
+    ) -> None:
+        """Delete what was imported about a person without a plan
+
+        Delete what was imported about a person without a plan.
+        """
+        self.send(
+            "DELETE",
+            f"/api/contacts/{self.segment(person_id)}/",
         )
 
     def merchants_customers_index(
@@ -2094,6 +2326,28 @@ class Client(Transport):
             "PATCH",
             "/api/merchant/reminders/",
             body=body,
+        )
+
+    def books_movements(
+        self,
+        *,
+        include: IncludeTotal | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        from_: str | None = None,
+        to: str | None = None,
+        currency: str | None = None,
+    ) -> Page[MoneyMovement]:
+        """List money in and out
+
+        Payments, refunds, bounces and voids, the newest booking date first. `from` and `to` are both included.
+        The next page is in the Link header.
+        """
+        return self.page(
+            MoneyMovement,
+            "GET",
+            "/api/movements/",
+            query={"include": include, "limit": limit, "cursor": cursor, "from": from_, "to": to, "currency": currency},
         )
 
     def payment_methods_index(
@@ -3106,6 +3360,35 @@ class Client(Transport):
             idempotency_key=idempotency_key or self.new_key(),
         )
 
+    def profiles_show(
+        self,
+    ) -> Profile:
+        """Your profile
+
+        Under every hat. An API key has none.
+        """
+        return self.one(
+            Profile,
+            "GET",
+            "/api/profile/",
+        )
+
+    def profiles_update(
+        self,
+        body: ProfileChange | None = None,
+    ) -> Profile:
+        """Change your profile
+
+        `early_reminders` turns the reminders before a due date on or off; those of the day itself and later ones
+        stay.
+        """
+        return self.one(
+            Profile,
+            "PATCH",
+            "/api/profile/",
+            body=body,
+        )
+
     def refunds_index(
         self,
         *,
@@ -3211,6 +3494,46 @@ class Client(Transport):
             f"/api/shops/{self.segment(merchant_id)}/block/",
         )
 
+    def shops_due(
+        self,
+        merchant_id: int,
+        *,
+        currency: str | None = None,
+    ) -> ShopDue:
+        """What is due to a shop
+
+        By today, in one currency, on the plans that one payment pays. Those that it leaves out are counted by
+        reason.
+        """
+        return self.one(
+            ShopDue,
+            "GET",
+            f"/api/shops/{self.segment(merchant_id)}/due/",
+            query={"currency": currency},
+        )
+
+    def shops_pay(
+        self,
+        merchant_id: int,
+        body: PayShop | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> ShopPaid:
+        """Pay everything that is due to a shop
+
+        By today, 20 plans at most, one payment for each, the oldest due date first. It is carried out whatever
+        becomes of a single plan: look at the `outcome` of each. After a payment without an outcome no further
+        plan is tried. Sent again with the same Idempotency-Key, it goes on with what is left of it, and pays
+        nothing twice.
+        """
+        return self.one(
+            ShopPaid,
+            "POST",
+            f"/api/shops/{self.segment(merchant_id)}/pay/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
+        )
+
     def merchants_team_index(
         self,
         *,
@@ -3225,6 +3548,23 @@ class Client(Transport):
             "GET",
             "/api/team/",
             query={"include": include},
+        )
+
+    def books_trial_balance(
+        self,
+        *,
+        on: str | None = None,
+    ) -> BooksBalance:
+        """The balances of all accounts at the end of a day
+
+        By currency; debits equal credits. Once the books are closed over the day, the answer never changes
+        again.
+        """
+        return self.one(
+            BooksBalance,
+            "GET",
+            "/api/trial-balance/",
+            query={"on": on},
         )
 
     def webhook_endpoints_index(

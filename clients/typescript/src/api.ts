@@ -12,6 +12,20 @@ export interface Account {
   email_proven: boolean;
 }
 
+/** An account with its balance: a debit or a credit. The other one is null. */
+export interface AccountBalance {
+  account: LedgerAccount;
+  type: AccountType;
+  code: string;
+  /** The merchant's own name of the account. */
+  name: string | null;
+  export_name: string;
+  debit: string | null;
+  credit: string | null;
+}
+
+export type AccountType = "asset" | "liability" | "income" | "expense";
+
 /** The amounts in the home currency. `by_currency` has those in other currencies. */
 export interface AgeingReport {
   /** ISO 4217, such as SAR. */
@@ -45,6 +59,12 @@ export interface AutomaticPayment {
 export interface AutomaticPaymentChoice {
   /** The `token` of one of your saved payment methods. */
   payment_method: string;
+}
+
+/** The trial balance at the end of a day, by booking dates. */
+export interface BooksBalance {
+  on: string;
+  by_currency: CurrencyBalances[];
 }
 
 /** Outstanding amounts by days past due. The five buckets add up to `outstanding`. */
@@ -162,7 +182,27 @@ export interface Code {
   code: string;
 }
 
+/** A person from an imported file. The first plan for the email takes the words over, and ends the contact. */
+export interface Contact {
+  id: number;
+  email: string;
+  name: string | null;
+  phone: string | null;
+  note: string | null;
+  /** RFC 3339, UTC. */
+  created_at: string;
+}
+
 export type CreditWay = "last" | "spread";
+
+/** The balances of one currency. Accounts of zero are left out. */
+export interface CurrencyBalances {
+  /** ISO 4217, such as SAR. */
+  currency: string;
+  /** The sum of the debits, which is that of the credits. */
+  total: string;
+  accounts: AccountBalance[];
+}
 
 /**
  * A customer of the merchant, with counts of their plans and amounts with this merchant alone. `name` is the
@@ -256,6 +296,15 @@ export interface DisputeAnswer {
 
 export type DisputeOutcome = "accepted" | "cancelled" | "paid" | "stands" | "void";
 
+/** What is due on a plan by today. */
+export interface DuePlan {
+  plan: number;
+  /** Decimal text with the currency's digits. */
+  amount: string;
+  /** The oldest due date. */
+  due_on: string;
+}
+
 /** The new endpoint, with its secret. */
 export interface EndpointWithSecret {
   /** Random. */
@@ -277,7 +326,7 @@ export interface EndpointWithSecret {
 export type EntryKind = "plan_opened" | "plan_undone" | "payment" | "refund_begun" | "refund" | "refund_declined" | "credit" | "write_off" | "cancellation" | "reversal" | "void";
 
 /** Every code of a problem and of its faults. New ones may be added. */
-export type ErrorCode = "account_deactivated" | "address_too_long" | "already_accepted" | "already_answered" | "already_approved" | "already_claimed" | "already_closing" | "already_deactivated" | "already_declined" | "already_disputed" | "already_made" | "already_member" | "already_paid" | "already_proven" | "already_sent_today" | "already_set_up" | "amount_changed" | "answer_gone" | "bad_amount" | "bad_choice" | "bad_code" | "bad_count" | "bad_credentials" | "bad_cursor" | "bad_date" | "bad_dates" | "bad_deposit" | "bad_email" | "bad_export_name" | "bad_first_days" | "bad_hour" | "bad_idempotency_key" | "bad_image" | "bad_instant" | "bad_interval" | "bad_length" | "bad_number" | "bad_pair" | "bad_percent" | "bad_phone" | "bad_signature" | "bad_text" | "bad_token" | "bad_total" | "bad_url" | "bad_username" | "blocked" | "books_after_yesterday" | "books_closed_already" | "busy" | "choose_merchant" | "code_limit" | "conflicting_parameters" | "currency_changed" | "currency_fixed" | "date_after_deposit" | "date_in_future" | "date_in_past" | "date_taken" | "dates_not_rising" | "declined" | "delivery_waiting" | "disputed" | "duplicate" | "email_changed" | "email_fixed" | "email_taken" | "email_unchanged" | "email_unproven" | "endpoint_disabled" | "erased" | "erasure_deferred" | "external_id_drafted" | "external_id_used" | "factor_on" | "figures_changed" | "file_no_rows" | "file_not_text" | "file_quotes" | "file_spreadsheet" | "file_too_big" | "file_too_large" | "file_too_many_columns" | "file_too_many_rows" | "forbidden" | "fresh_sign_in_needed" | "gateway_away" | "grace_days" | "headers_too_large" | "idempotency_key_reused" | "image_too_large" | "import_carried_out" | "import_changed" | "import_faulty" | "import_not_carried_out" | "insufficient_funds" | "internal_error" | "invalid" | "invisible_text" | "last_factor" | "last_operator" | "last_owner" | "like_another" | "like_staff" | "mail_limit" | "merchant_closed" | "merchant_closing" | "merchant_deactivated" | "merchant_draft" | "merchant_live" | "merchants_closed" | "method_not_allowed" | "muted" | "name_taken" | "no_factor" | "no_passkeys" | "no_token" | "no_withdrawal" | "not_a_customer" | "not_accepted" | "not_an_object" | "not_answered" | "not_chosen" | "not_closing" | "not_deactivated" | "not_dead" | "not_disputed" | "not_failed" | "not_found" | "not_https" | "not_json" | "not_open" | "not_reversed_by_gateway" | "not_voidable" | "not_waiting" | "not_wanted" | "not_with_installments" | "nothing_due" | "nothing_owed" | "nothing_to_refund" | "other_currency" | "outcome_unknown" | "owes_the_business" | "own_account" | "own_business" | "own_plan" | "own_plan_of_business" | "own_words" | "owners_zone" | "passkey_known" | "passkey_refused" | "password_common" | "password_is_name" | "password_too_long" | "password_too_short" | "password_unchanged" | "password_unusable" | "password_weak" | "passwords_differ" | "payment_in_flight" | "plan_cancelled" | "plan_limit" | "proof_ended" | "proposal_closed" | "proposal_open" | "read_only_key" | "reads_only" | "refund_declined" | "refund_in_flight" | "refund_limit" | "refused_address" | "removal_waits" | "repeated" | "request_too_slow" | "required" | "same_email" | "same_person" | "second_factor_needed" | "second_factor_required" | "shop_reported" | "sign_in_ended" | "still_running" | "too_early" | "too_large" | "too_late" | "too_long" | "too_many" | "too_many_cells" | "too_many_drafts" | "too_many_endpoints" | "too_many_invitations" | "too_many_keys" | "too_many_lines" | "too_many_methods" | "too_many_objections" | "too_many_passkeys" | "too_many_requests" | "too_many_terms" | "too_much" | "total_too_small" | "unknown_account" | "unknown_currency" | "unknown_event_type" | "unknown_field" | "unknown_merchant" | "unknown_method" | "unknown_parameter" | "unknown_permission" | "unknown_role" | "unknown_team_role" | "unknown_zone" | "unproven_owner" | "unreadable" | "unusable" | "username_is_email" | "username_taken" | "valkey_away" | "withdrawal_days" | "wrong_code" | "wrong_password" | "wrong_sum" | "wrong_type" | "zone_before_closing";
+export type ErrorCode = "account_deactivated" | "address_too_long" | "already_accepted" | "already_answered" | "already_approved" | "already_claimed" | "already_closing" | "already_deactivated" | "already_declined" | "already_disputed" | "already_made" | "already_member" | "already_paid" | "already_proven" | "already_sent_today" | "already_set_up" | "amount_changed" | "answer_gone" | "bad_amount" | "bad_choice" | "bad_code" | "bad_count" | "bad_credentials" | "bad_cursor" | "bad_date" | "bad_dates" | "bad_deposit" | "bad_email" | "bad_export_name" | "bad_first_days" | "bad_hour" | "bad_idempotency_key" | "bad_image" | "bad_instant" | "bad_interval" | "bad_length" | "bad_number" | "bad_pair" | "bad_percent" | "bad_phone" | "bad_signature" | "bad_text" | "bad_token" | "bad_total" | "bad_url" | "bad_username" | "blocked" | "books_after_yesterday" | "books_closed_already" | "busy" | "choose_merchant" | "code_limit" | "conflicting_parameters" | "currency_changed" | "currency_fixed" | "date_after_deposit" | "date_in_future" | "date_in_past" | "date_taken" | "dates_not_rising" | "declined" | "delivery_waiting" | "disputed" | "duplicate" | "email_changed" | "email_fixed" | "email_taken" | "email_unchanged" | "email_unproven" | "endpoint_disabled" | "erased" | "erasure_deferred" | "external_id_drafted" | "external_id_used" | "factor_on" | "figures_changed" | "file_no_rows" | "file_not_text" | "file_quotes" | "file_spreadsheet" | "file_too_big" | "file_too_large" | "file_too_many_columns" | "file_too_many_rows" | "forbidden" | "fresh_sign_in_needed" | "gateway_away" | "grace_days" | "headers_too_large" | "idempotency_key_reused" | "image_too_large" | "import_carried_out" | "import_changed" | "import_faulty" | "import_not_carried_out" | "insufficient_funds" | "internal_error" | "invalid" | "invisible_text" | "last_factor" | "last_operator" | "last_owner" | "like_another" | "like_staff" | "mail_limit" | "merchant_closed" | "merchant_closing" | "merchant_deactivated" | "merchant_draft" | "merchant_live" | "merchants_closed" | "method_not_allowed" | "muted" | "name_taken" | "no_factor" | "no_passkeys" | "no_token" | "no_withdrawal" | "not_a_customer" | "not_accepted" | "not_an_object" | "not_answered" | "not_chosen" | "not_closing" | "not_deactivated" | "not_dead" | "not_disputed" | "not_failed" | "not_found" | "not_https" | "not_json" | "not_open" | "not_reversed_by_gateway" | "not_voidable" | "not_waiting" | "not_wanted" | "not_with_installments" | "nothing_due" | "nothing_owed" | "nothing_to_refund" | "other_currency" | "outcome_unknown" | "owes_the_business" | "own_account" | "own_business" | "own_plan" | "own_plan_of_business" | "own_words" | "owners_zone" | "passkey_known" | "passkey_refused" | "password_common" | "password_is_name" | "password_too_long" | "password_too_short" | "password_unchanged" | "password_unusable" | "password_weak" | "passwords_differ" | "payment_in_flight" | "plan_cancelled" | "plan_limit" | "proof_ended" | "proposal_closed" | "proposal_open" | "read_only_key" | "reads_only" | "refund_declined" | "refund_in_flight" | "refund_limit" | "refused_address" | "removal_waits" | "repeated" | "request_too_slow" | "required" | "same_email" | "same_person" | "second_factor_needed" | "second_factor_required" | "shop_reported" | "sign_in_ended" | "still_running" | "too_early" | "too_large" | "too_late" | "too_long" | "too_many" | "too_many_cells" | "too_many_drafts" | "too_many_endpoints" | "too_many_invitations" | "too_many_keys" | "too_many_lines" | "too_many_methods" | "too_many_objections" | "too_many_passkeys" | "too_many_requests" | "too_many_terms" | "too_much" | "total_too_small" | "unknown_account" | "unknown_currency" | "unknown_event_type" | "unknown_field" | "unknown_language" | "unknown_merchant" | "unknown_method" | "unknown_parameter" | "unknown_permission" | "unknown_role" | "unknown_team_role" | "unknown_zone" | "unproven_owner" | "unreadable" | "unusable" | "username_is_email" | "username_taken" | "valkey_away" | "withdrawal_days" | "wrong_code" | "wrong_password" | "wrong_sum" | "wrong_type" | "zone_before_closing";
 
 /** The object that an event is about. */
 export interface EventObject {
@@ -478,6 +527,27 @@ export interface MerchantMembership {
 export interface MetadataChange {
   /** A text sets a name, null removes it, other names stay (RFC 7396). Up to 20 names stay. */
   metadata: Record<string, string | null>;
+}
+
+/**
+ * Money that came in or went out, as the books have it. One of `money_in` and `money_out` is null. `lost` is what
+ * the bank took beyond what the payment had left.
+ */
+export interface MoneyMovement {
+  entry: number;
+  booked_on: string;
+  /** RFC 3339, UTC. */
+  recorded_at: string;
+  kind: EntryKind;
+  plan: number;
+  payment: number;
+  refund: number | null;
+  money_in: string | null;
+  money_out: string | null;
+  /** Decimal text with the currency's digits. */
+  lost: string;
+  /** ISO 4217, such as SAR. */
+  currency: string;
 }
 
 export type MoneyWay = "cash" | "transfer" | "card";
@@ -719,6 +789,15 @@ export interface PayPlan {
   expected?: string | number | null;
 }
 
+/** A payment of everything that is due to a shop by today: one payment for each plan. */
+export interface PayShop {
+  /** By default that of the merchant. */
+  currency?: string | null;
+  /** The amount due that you expect. 409 amount_changed if it differs. */
+  expected?: string | number | null;
+  payment_method?: string | null;
+}
+
 /**
  * One attempt to move money. `in_flight` until its outcome is known, `reversed` when the bank took it back.
  * `voided` when the merchant had recorded it by mistake. A payment received without the gateway has a `method`
@@ -857,6 +936,18 @@ export interface PlanDraft {
 
 export type PlanInterval = "weekly" | "biweekly" | "monthly" | "custom";
 
+/** What became of one plan. Nothing was charged for it if the outcome is declined, refused or not_tried. */
+export interface PlanOutcome {
+  plan: number;
+  /** Decimal text with the currency's digits. */
+  amount: string;
+  outcome: ShopPayOutcome;
+  /** The payment; null without one. */
+  payment: number | null;
+  /** Of a plan that was refused: the error code. */
+  code: string | null;
+}
+
 export type PlanStatus = "active" | "overdue" | "completed" | "cancelled";
 
 /**
@@ -920,6 +1011,26 @@ export interface Problem {
   open_plans?: number;
   /** Of choose_merchant: yours. */
   merchants?: MerchantChoice[];
+}
+
+/** What you keep on your account for yourself. No merchant sees name and phone. */
+export interface Profile {
+  name: string | null;
+  phone: string | null;
+  /** Null: the language of your browser. */
+  language: string | null;
+  /** Whether merchants remind you before a payment is due. */
+  early_reminders: boolean;
+}
+
+/** A change of the profile. A field that is left out, or null, stays; "" removes name or phone. */
+export interface ProfileChange {
+  name?: string | null;
+  /** Such as +966 50 123 4567. */
+  phone?: string | null;
+  /** Such as en or ar. */
+  language?: string | null;
+  early_reminders?: boolean | null;
 }
 
 /** A mail with a code and a link is on its way to `email`. The code works until `expires_at`, at least. */
@@ -1127,6 +1238,40 @@ export interface Shop {
   barred_at: string | null;
 }
 
+/**
+ * What you owe a shop by today, on the plans that one payment pays, in their order: 20 at most. `unaccepted`,
+ * `disputed`, `in_flight` and `further` count the plans that it leaves out, by reason.
+ */
+export interface ShopDue {
+  merchant: number;
+  merchant_name: string;
+  /** ISO 4217, such as SAR. */
+  currency: string;
+  /** Decimal text with the currency's digits. */
+  amount: string;
+  plans: DuePlan[];
+  unaccepted: number;
+  disputed: number;
+  /** Plans with a payment without an outcome. */
+  in_flight: number;
+  /** Plans beyond the 20. */
+  further: number;
+}
+
+/** The outcome of a payment of everything due to a shop. */
+export interface ShopPaid {
+  merchant: number;
+  /** ISO 4217, such as SAR. */
+  currency: string;
+  /** Decimal text with the currency's digits. */
+  paid: string;
+  /** Of payments without an outcome yet. */
+  in_flight: string;
+  plans: PlanOutcome[];
+}
+
+export type ShopPayOutcome = "paid" | "declined" | "checking" | "refused" | "not_tried";
+
 export type Sort = "-id" | "id";
 
 export type Standing = "draft" | "live" | "deactivated" | "closing" | "closed";
@@ -1283,6 +1428,41 @@ export class Client extends Transport {
   analyticsDashboard(
   ): Promise<Dashboard> {
     return this.one("GET", `/api/analytics/dashboard/`);
+  }
+
+  /**
+   * List the people without a plan. By email. With the first plan a person is a customer, and no contact any more.
+   * The next page is in the Link header.
+   */
+  contactsIndex(
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; search?: string } = {},
+  ): Promise<Page<Contact>> {
+    return this.page("GET", `/api/contacts/`, { query });
+  }
+
+  /** One person without a plan. One person without a plan. */
+  contactsShow(
+    personId: number,
+  ): Promise<Contact> {
+    return this.one("GET", `/api/contacts/${this.segment(personId)}/`);
+  }
+
+  /**
+   * Change the name, phone and note of a person without a plan. They are your own words: no other merchant sees
+   * them.
+   */
+  contactsUpdate(
+    personId: number,
+    body: CustomerWords = {},
+  ): Promise<Contact> {
+    return this.one("PATCH", `/api/contacts/${this.segment(personId)}/`, { body });
+  }
+
+  /** Delete what was imported about a person without a plan. Delete what was imported about a person without a plan. */
+  contactsDestroy(
+    personId: number,
+  ): Promise<void> {
+    return this.none("DELETE", `/api/contacts/${this.segment(personId)}/`);
   }
 
   /** List your customers. Newest account first. The next page is in the Link header. */
@@ -1442,6 +1622,16 @@ export class Client extends Transport {
     body: ReminderRulesChange = {},
   ): Promise<ReminderRules> {
     return this.one("PATCH", `/api/merchant/reminders/`, { body });
+  }
+
+  /**
+   * List money in and out. Payments, refunds, bounces and voids, the newest booking date first. `from` and `to` are
+   * both included. The next page is in the Link header.
+   */
+  booksMovements(
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; from?: string; to?: string; currency?: string } = {},
+  ): Promise<Page<MoneyMovement>> {
+    return this.page("GET", `/api/movements/`, { query });
   }
 
   /** List your saved payment methods. Newest first. There are ten at most. */
@@ -1983,6 +2173,22 @@ export class Client extends Transport {
     return this.one("POST", `/api/plans/${this.segment(planId)}/write-off/`, { body, idempotencyKey });
   }
 
+  /** Your profile. Under every hat. An API key has none. */
+  profilesShow(
+  ): Promise<Profile> {
+    return this.one("GET", `/api/profile/`);
+  }
+
+  /**
+   * Change your profile. `early_reminders` turns the reminders before a due date on or off; those of the day itself
+   * and later ones stay.
+   */
+  profilesUpdate(
+    body: ProfileChange = {},
+  ): Promise<Profile> {
+    return this.one("PATCH", `/api/profile/`, { body });
+  }
+
   /** List your refunds. Of all your plans, newest first. The next page is in the Link header. */
   refundsIndex(
     query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; updated_before?: string; updated_after?: string; status?: RefundState; state?: RefundState; sort?: Sort; plan?: number | string; payment?: number | string; customer?: number | string; currency?: string; external_id?: string; metadata?: string } = {},
@@ -2026,11 +2232,46 @@ export class Client extends Transport {
     return this.none("DELETE", `/api/shops/${this.segment(merchantId)}/block/`);
   }
 
+  /**
+   * What is due to a shop. By today, in one currency, on the plans that one payment pays. Those that it leaves out
+   * are counted by reason.
+   */
+  shopsDue(
+    merchantId: number,
+    query: { currency?: string } = {},
+  ): Promise<ShopDue> {
+    return this.one("GET", `/api/shops/${this.segment(merchantId)}/due/`, { query });
+  }
+
+  /**
+   * Pay everything that is due to a shop. By today, 20 plans at most, one payment for each, the oldest due date
+   * first. It is carried out whatever becomes of a single plan: look at the `outcome` of each. After a payment
+   * without an outcome no further plan is tried. Sent again with the same Idempotency-Key, it goes on with what is
+   * left of it, and pays nothing twice.
+   */
+  shopsPay(
+    merchantId: number,
+    body: PayShop = {},
+    idempotencyKey: string = this.newKey(),
+  ): Promise<ShopPaid> {
+    return this.one("POST", `/api/shops/${this.segment(merchantId)}/pay/`, { body, idempotencyKey });
+  }
+
   /** List the members of your team. In the order in which they joined. For owners; an API key can't read it. */
   merchantsTeamIndex(
     query: { include?: IncludeTotal } = {},
   ): Promise<Page<TeamMember>> {
     return this.page("GET", `/api/team/`, { query });
+  }
+
+  /**
+   * The balances of all accounts at the end of a day. By currency; debits equal credits. Once the books are closed
+   * over the day, the answer never changes again.
+   */
+  booksTrialBalance(
+    query: { on?: string } = {},
+  ): Promise<BooksBalance> {
+    return this.one("GET", `/api/trial-balance/`, { query });
   }
 
   /** List your endpoints. Newest first, all of them. */

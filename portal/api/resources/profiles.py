@@ -44,7 +44,11 @@ def update(json: schemas.ProfileChange) -> schemas.Profile:
     codes = {language.tag(code).lower(): code for code in language.offered()}
     code = None if json.language is None else codes.get(json.language.strip().lower(), "")
     words = {"full_name": json.name, "phone": json.phone}
-    faults = [] if code != "" else [Fault("language", "unknown_language", names=sorted(codes))]
+    faults = (
+        []
+        if code != ""
+        else [Fault("language", "unknown_language", names=", ".join(language.tag(code) for code in language.offered()))]
+    )
     faults += [fault.at("name") if fault.field == "full_name" else fault for fault in profiles.faults(**words)]
     if faults:
         raise Invalid(*faults)
