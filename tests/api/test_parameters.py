@@ -15,6 +15,7 @@ from portal.domain import permissions
 from portal.gateways.payment.simulated.cards import OFFERED
 from tests.api import Api, Person, create_plan, merchant, problem
 from tests.fixtures import operations as operations_of_the_site
+from tests.web.imports import matrix_rows
 
 DATES = ("2020-01-01", "2199-12-31")
 
@@ -55,6 +56,9 @@ def dana(app: Flask, api: Api, omar: Person) -> Person:
     create_plan(merchant(api), omar.email)
     with operations_of_the_site.registration(app, "approval"):
         person = merchant(api)
+    with app.app_context():
+        for name in ("noor", "zaid"):
+            matrix_rows.a_contact(person.id, name)
     for _ in range(2):
         terms = {"total_amount": "100.00", "num_installments": 3, "start_date": "2199-01-01"}
         assert person.api.post("/api/plan-drafts/", {"customer_email": omar.email, **terms}).status_code == 201
@@ -75,7 +79,7 @@ def lists(document: dict[str, Any], plan_id: int, amal: Person, omar: Person) ->
 
 def reader(address: str, amal: Person, omar: Person, dana: Person) -> Person:
     """The person who may read this list."""
-    others = {"/api/payment-methods/": omar, "/api/shops/": omar, "/api/plan-drafts/": dana}
+    others = {"/api/payment-methods/": omar, "/api/shops/": omar, "/api/plan-drafts/": dana, "/api/contacts/": dana}
     return others.get(address, amal)
 
 

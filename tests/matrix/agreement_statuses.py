@@ -31,7 +31,7 @@ API: Final = {
     f"DELETE {CONTACT}": (401, 403, 403, 204, 404, 403, 403, 403),
     **dict.fromkeys(PROFILE, (401, 200, 200, 200, 200, 403, 403, 403)),
     f"GET {SHOP}/due/": (401, 200, 404, 404, 404, 403, 403, 403),
-    f"POST {SHOP}/pay/": (401, 409, 404, 404, 404, 403, 403, 403),  # nothing is due
+    f"POST {SHOP}/pay/": (401, 409, 404, 404, 404, 403, 403, 403),  # nothing is due in dollars
     f"PUT {BLOCK}": (401, 204, 404, 403, 403, 403, 403, 403),
     f"DELETE {BLOCK}": (401, 204, 404, 403, 403, 403, 403, 403),
     f"GET {CLOSING}": (401, 403, 403, 200, 200, 403, 403, 403),
@@ -46,6 +46,7 @@ BODIES: Final[dict[str, dict[str, object]]] = {
     f"POST {PLAN}/withdraw/": {},
     f"POST {PLAN}/delivery/": {},
     f"PUT {CLOSING}": {"open_plans": 999},
+    f"POST {SHOP}/pay/": {"currency": "USD"},
     "POST /api/merchant/objections/": {"reason": "Another shop"},
 }
 TEAM: Final = {

@@ -32,7 +32,7 @@ REFUSED: Final = {
         Refused("bad_credentials"),
         Refused("bad_token"),
         Invalid(Fault("code", "second_factor_required")),
-        Invalid(Fault("language", "unknown_language", names="en, ar")),
+        Invalid(Fault("language", "unknown_language", names=("en", "ar"))),
         Refused("code_limit"),
         Refused("declined", payment_id=9),
         Refused("disputed"),

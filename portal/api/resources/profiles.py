@@ -47,7 +47,7 @@ def update(json: schemas.ProfileChange) -> schemas.Profile:
     faults = (
         []
         if code != ""
-        else [Fault("language", "unknown_language", names=", ".join(language.tag(code) for code in language.offered()))]
+        else [Fault("language", "unknown_language", names=tuple(map(language.tag, language.offered())))]
     )
     faults += [fault.at("name") if fault.field == "full_name" else fault for fault in profiles.faults(**words)]
     if faults:

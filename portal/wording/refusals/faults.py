@@ -29,6 +29,14 @@ def _too_precise(values: Values) -> str:
     )
 
 
+def _one_of(values: Values) -> str:
+    return str(_("Send one of these: %(names)s.", names=", ".join(values["names"])))
+
+
+def _unknown_language(values: Values) -> str:
+    return str(_("Choose a language of this installation: %(names)s.", names=", ".join(values["names"])))
+
+
 def _unknown_event_type(values: Values) -> str:
     return str(_("This type of event is not known. Known here: %(names)s.", names=", ".join(values["names"])))
 
@@ -134,7 +142,7 @@ FAULTS: Final[Table] = {
     ("too_many", "days_after"): lambda values: ngettext(
         "Choose at most %(num)s reminder in all.", "Choose at most %(num)s reminders in all.", values["limit"]
     ),
-    ("unknown_language", ""): _l("Choose a language of this installation: %(names)s."),
+    ("unknown_language", ""): _unknown_language,
     ("unknown_currency", ""): _l("Choose a currency from the list."),
     ("choose_merchant", ""): _l("Your account belongs to several merchants. Choose one, or null."),
     ("unknown_merchant", ""): _l("Your account belongs to no merchant with this id."),
@@ -305,7 +313,7 @@ FAULTS: Final[Table] = {
     ("unknown_event_type", ""): _unknown_event_type,
     ("unknown_parameter", ""): _unknown_parameter,
     ("wrong_type", ""): _l("This value has another type than the field."),
-    ("wrong_type", "choice"): _l("Send one of these: %(names)s."),
+    ("wrong_type", "choice"): _one_of,
     ("wrong_type", "too_long"): _l("Send a shorter text: at most %(limit)s."),
     ("wrong_type", "too_many"): _l("Send a shorter list: at most %(limit)s."),
     ("wrong_type", "str"): _l("Send a text, in quotation marks."),

@@ -64,5 +64,5 @@ def a_contact(merchant_id: int, name: str = "someone") -> int:
     """A person without a plan, whom the business imported."""
     content = spreadsheets.a_file(f"{name}@example.com,Someone", header="Email,Name")
     spreadsheets.imported(people.owner(merchant_id), content, "customers")
-    newest = select(Contact.id).where(Contact.merchant_id == merchant_id).order_by(Contact.id.desc())
-    return db.session.scalars(newest.limit(1)).one()
+    of_email = Contact.merchant_id == merchant_id, Contact.email_key == f"{name}@example.com"
+    return db.session.scalars(select(Contact.id).where(*of_email)).one()
