@@ -7,8 +7,7 @@ from msgspec import Meta, field
 
 from portal.api.parsing import Day
 from portal.api.schemas.kinds import Currency, Id, In, Instant, Money, Out, PageQuery, decimal
-from portal.domain.chart import AccountType
-from portal.models.ledger import Account, EntryKind
+from portal.domain.chart import Account, AccountType, EntryKind
 from portal.reports.books.balances import TrialBalance
 from portal.reports.books.movements import Movement
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 
 from portal.domain import clock
 from portal.domain.events import PlanAccepted
@@ -92,10 +92,12 @@ def refusing_at_first(status: int, every: int) -> Callable[[Receiver], int]:
 def make_due(*states: str) -> None:
     """The time of every pause, and of deliveries in these states, has passed."""
     db.session.rollback()
-    of_states = WebhookDelivery.state.in_(states)
-    db.session.execute(update(WebhookDelivery).where(of_states).values(next_try_at=clock.now()))
+    now = clock.now()
+    later = WebhookDelivery.state.in_(states), WebhookDelivery.next_try_at > now
+    db.session.execute(update(WebhookDelivery).where(*later).values(next_try_at=now))
     db.session.commit()  # a worker locks an endpoint before its delivery
-    db.session.execute(update(WebhookEndpoint).values(paused_until=None, unreached=0))
+    paused = or_(WebhookEndpoint.paused_until.is_not(None), WebhookEndpoint.unreached > 0)
+    db.session.execute(update(WebhookEndpoint).where(paused).values(paused_until=None, unreached=0))
     db.session.commit()
 
 
