@@ -63,9 +63,12 @@ def rounds(built: Scene, url: str) -> tuple[Rates, Rates]:
         for turn in range(TURNS):
             kinds = [OFF, ON, DELIVERED] if turn % 2 else [DELIVERED, ON, OFF]
             for kind in kinds:
-                endpoints.change(name, actor=owner, enabled=kind != OFF)
-                (delivers.set if kind == DELIVERED else delivers.clear)()
+                delivers.clear()
+                endpoints.change(name, actor=owner, enabled=False)  # ends what waits, so that the worker rests
                 time.sleep(0.5)
+                endpoints.change(name, actor=owner, enabled=kind != OFF)
+                if kind == DELIVERED:
+                    delivers.set()
                 before = sum(built.processes())
                 measured = send(built.url, _take(pays), SECONDS, built.folder)
                 spent[kind].append(1000 * (sum(built.processes()) - before) / (measured.requests or 1))

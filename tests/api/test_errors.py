@@ -176,7 +176,7 @@ def test_every_fault_at_once(amal: Api, app: Flask) -> None:
         "#/interval": "wrong_type",
         "#/status": "unknown_field",
         "#/merchant": "unknown_field",
-        "#/metadata": "wrong_type",
+        "#/metadata/a": "wrong_type",
         "#/external_id": "required",
     }
     missing = {fault["pointer"] for fault in problem(amal.post("/api/plans/"), 422, "invalid")["errors"]}

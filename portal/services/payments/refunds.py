@@ -152,17 +152,15 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome) -> None:
 
 def decline_unsent(refund: Refund, code: str) -> None:
     """Inside a unit of work, behind the lock on its plan: decline a refund that the gateway never got."""
-    plan = db.session.get_one(Plan, refund.plan_id)
     payment = db.session.get_one(Payment, refund.payment_id, populate_existing=True)
     refund.settled_at = refund.updated_at = payment.updated_at = clock.now()
     payment.refunding -= refund.amount
-    _decline(plan, refund, code)
+    _decline(db.session.get_one(Plan, refund.plan_id), refund, code)
     _finish(refund)
 
 
 def _decline(plan: Plan, refund: Refund, code: str) -> None:
-    refund.state = "declined"
-    refund.decline_code = code
+    refund.state, refund.decline_code = "declined", code
     ledger.decline_refund(plan, refund)
     _record_event(RefundDeclined, refund, code=code)
 
@@ -342,8 +340,7 @@ def _create(
     )
     payment.updated_at = now
     if by_hand:
-        refund.settled_at = refund.created_at
-        refund.state = "succeeded"
+        refund.settled_at, refund.state = now, "succeeded"
     else:
         payment.refunding += amount
     db.session.add(refund)
