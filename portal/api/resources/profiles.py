@@ -23,7 +23,7 @@ def show() -> schemas.Profile:
 
     Under every hat. An API key has none.
     """
-    return schemas.profile(caller().user)
+    return schemas.profile(db.session.get_one(User, caller().id))
 
 
 @endpoint(
