@@ -1,4 +1,7 @@
-"""The OpenAPI document: valid and complete, with valid examples, and usable for generating a client."""
+"""The OpenAPI document: valid and complete, with valid examples, and usable for generating a client.
+
+The validators are imported by the tests that use them: their import takes seconds, which every worker would need.
+"""
 
 import importlib
 import os
@@ -8,12 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import openapi_spec_validator
 import pytest
 from flask import Flask
-from openapi_schema_validator import OAS31Validator
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
 
 from portal.api.openapi import examples
 from portal.gateways.payment.simulated.cards import OFFERED
@@ -32,11 +31,17 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def against(document: dict[str, Any], name: str, value: Any) -> None:
     """Validate a value against a named schema of the document."""
+    from openapi_schema_validator import OAS31Validator
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
     registry: Registry = Registry().with_resource("urn:qist", Resource(document, DRAFT202012))
     OAS31Validator({"$ref": f"urn:qist#/components/schemas/{name}"}, registry=registry).validate(value)
 
 
 def test_the_document_is_valid(document: dict[str, Any]) -> None:
+    import openapi_spec_validator
+
     openapi_spec_validator.validate(document)
     assert document["openapi"].startswith("3.1")
 

@@ -13,6 +13,13 @@ Visit = Callable[..., Visitor]
 TIMEOUT_MS = 15_000.0
 """Time limit in milliseconds of each wait for a page, for a busy machine."""
 expect.set_options(timeout=TIMEOUT_MS)
+WITH, WITHOUT = "with JavaScript", "without JavaScript"
+BOTH = pytest.mark.parametrize("scripts", [True, False], ids=[WITH, WITHOUT])
+"""For a story that `make test` plays with JavaScript and without."""
+BOTH_IN_TIME = pytest.mark.parametrize(
+    "scripts", [pytest.param(True, id=WITH), pytest.param(False, id=WITHOUT, marks=pytest.mark.long)]
+)
+"""For a story that `make test` plays with JavaScript, and `make proof-short` without."""
 VISITORS = pytest.StashKey[list[Visitor]]()
 
 

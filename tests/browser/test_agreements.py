@@ -11,6 +11,7 @@ from tests.browser.test_pages import find_faults
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 def test_the_pages_of_a_dispute_and_a_withdrawal_are_accessible(visit: Visit) -> None:
     amal, omar, layla = visit(), visit(), visit()
     name = omar.create_account("customer", "omar")

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
+@pytest.mark.long
 def test_amal_tries_the_api_out_on_its_page(visit: Visit, live: Live) -> None:
     amal = merchant(Api(live.url))
     page = visit().page

@@ -38,6 +38,7 @@ def set_up(system: Live) -> dict[str, str]:
     return dict(re.findall(r"(operator|owner) \w+: http://[^/]+(/password-resets/\S+)", done.stdout))
 
 
+@pytest.mark.long
 def test_from_setup_to_the_first_paid_plan_and_the_approval_of_a_stranger(installation: Live, browser: Browser) -> None:
     contexts = [browser.new_context(base_url=installation.url, java_script_enabled=False) for _ in range(4)]
     owner, olga, dana, layla = visitors = [Visitor(context) for context in contexts]

@@ -5,12 +5,10 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import BOTH_IN_TIME, Visit
 from tests.browser.visitors import Visitor
 
 pytestmark = pytest.mark.browser
-
-BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
 
 
 def pay(visitor: Visitor, plan: str, choice: str, amount: str = "") -> Page:
@@ -42,7 +40,7 @@ def act(visitor: Visitor, plan: str, name: str, button: str, **fields: str) -> P
     return page
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_a_customer_saves_a_card_and_chooses_the_amount(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit()
     name = omar.create_account("customer", "omar")
@@ -78,7 +76,7 @@ def test_a_customer_saves_a_card_and_chooses_the_amount(visit: Visit, scripts: b
     expect(page.locator("main")).to_contain_text("No saved card yet")
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_a_merchant_records_credits_refunds_voids_and_writes_off(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(), visit(scripts=scripts)
     name = omar.create_account("customer", "omar")

@@ -206,6 +206,7 @@ def look_at_every_page(visit: Visit, name: str, language: str = "en") -> None:
     assert not faults, "\n".join(faults)
 
 
+@pytest.mark.long
 def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) -> None:
     amal, omar, layla = visit(), visit(), visit()
     faults: list[str] = []

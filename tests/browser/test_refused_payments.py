@@ -8,12 +8,11 @@ import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
 from portal.local.postgres import Postgres
-from tests.browser.conftest import Visit
+from tests.browser.conftest import BOTH_IN_TIME, Visit
 from tests.fixtures.live import Live
 
 pytestmark = pytest.mark.browser
 
-BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
 PLACES = pytest.mark.parametrize("place", ["plan", "plan row", "home", "home row"])
 
 ALREADY_PAID = "This installment is already paid. Nothing was charged."
@@ -121,7 +120,7 @@ def press(button: Locator) -> list[float]:
     return [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
 
 
-@BOTH
+@BOTH_IN_TIME
 @PLACES
 def test_an_installment_paid_in_another_tab_is_refused_where_it_was_pressed(
     open_tabs: Callable[..., Tabs], place: str, scripts: bool
@@ -154,7 +153,7 @@ def test_an_installment_paid_in_another_tab_is_refused_where_it_was_pressed(
         assert tabs.count_charges() == 2
 
 
-@BOTH
+@BOTH_IN_TIME
 @PLACES
 def test_an_amount_that_another_tab_changed_is_refused_where_it_was_pressed(
     open_tabs: Callable[..., Tabs], place: str, scripts: bool
@@ -175,7 +174,7 @@ def test_an_amount_that_another_tab_changed_is_refused_where_it_was_pressed(
     assert tabs.count_charges() == 2
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_everything_due_is_refused_beside_its_button(open_tabs: Callable[..., Tabs], scripts: bool) -> None:
     tabs = open_tabs(scripts=scripts, place="home row", width=390)
     tabs.a.goto("/home")
@@ -194,7 +193,7 @@ def test_everything_due_is_refused_beside_its_button(open_tabs: Callable[..., Ta
     assert tabs.count_charges() == 1, "the rest was another plan's"
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_the_form_with_other_amounts_refuses_beside_its_button(open_tabs: Callable[..., Tabs], scripts: bool) -> None:
     tabs = open_tabs(scripts=scripts, place="plan", width=390)
     tabs.a.goto(f"{tabs.plan}/pay")
@@ -210,7 +209,7 @@ def test_the_form_with_other_amounts_refuses_beside_its_button(open_tabs: Callab
     expect(button).to_be_in_viewport()
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_a_declined_card_is_refused_beside_a_button_for_the_same_amount(
     open_tabs: Callable[..., Tabs], scripts: bool
 ) -> None:

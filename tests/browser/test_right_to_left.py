@@ -192,6 +192,7 @@ def test_nothing_overflows(browser: Browser, shop: Shop) -> None:
     assert not faults, "\n".join(faults)
 
 
+@pytest.mark.long
 def test_nothing_overflows_where_a_mail_leads_nor_in_the_mail(browser: Browser, shop: Shop) -> None:
     faults: list[str] = []
     context = signed_in(browser, shop, "")

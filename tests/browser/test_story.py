@@ -5,12 +5,10 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import BOTH, BOTH_IN_TIME, Visit
 from tests.browser.visitors import PASSWORD, Visitor
 
 pytestmark = pytest.mark.browser
-
-BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
 
 
 def figure(visitor: Visitor, label: str) -> str:
@@ -53,7 +51,7 @@ def test_a_merchant_sells_in_parts_and_sees_the_customer_pay(visit: Visit, scrip
     expect(page.get_by_role("heading", level=1)).to_have_text("Receipt")
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_a_customer_chooses_arabic_and_pays(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit(scripts=scripts)
     name = omar.register("customer", "omar")
@@ -109,7 +107,7 @@ def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: 
         assert layla.open(ended).locator("h1").inner_text() == "This link can't be used"
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_a_typo_in_an_email_is_corrected(visit: Visit, scripts: bool) -> None:
     amal, layla, stranger = visit(scripts=scripts), visit(scripts=scripts), visit(scripts=scripts)
     name = amal.register("merchant", "amal").replace("amal", "layla")
@@ -143,7 +141,7 @@ def test_a_typo_in_an_email_is_corrected(visit: Visit, scripts: bool) -> None:
     expect(amal.page.locator("body")).to_contain_text("its email stays as it is")
 
 
-@BOTH
+@BOTH_IN_TIME
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_customer_says_that_a_plan_is_not_theirs_and_accepts_it_after_the_answer(
     visit: Visit, scripts: bool, width: int
@@ -184,7 +182,7 @@ def test_a_customer_says_that_a_plan_is_not_theirs_and_accepts_it_after_the_answ
     expect(page.locator("main")).to_contain_text("May make plans for you")
 
 
-@BOTH
+@BOTH_IN_TIME
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_merchant_who_also_buys_switches_hats_in_the_menu(visit: Visit, scripts: bool, width: int) -> None:
     amal, badr = visit(scripts=scripts), visit(scripts=scripts)
@@ -212,7 +210,7 @@ def test_a_merchant_who_also_buys_switches_hats_in_the_menu(visit: Visit, script
     expect(page.get_by_text("Make your first plan")).to_be_visible()
 
 
-@BOTH
+@BOTH_IN_TIME
 @pytest.mark.parametrize("button", ["at the top", "in the row", "at home"])
 def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, button: str) -> None:
     omar, amal = visit(scripts=scripts), visit()
@@ -232,7 +230,7 @@ def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, butto
     assert sorted(paid) == [0, 1]
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_a_declined_card_is_reported_and_another_card_pays(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit()
     name = omar.create_account("customer", "omar")
@@ -333,7 +331,7 @@ def test_an_expired_login_leads_to_the_sign_in_page(visit: Visit) -> None:
     expect(omar.open(plan).locator("main")).to_contain_text("0 of 4 paid")
 
 
-@BOTH
+@BOTH_IN_TIME
 @pytest.mark.parametrize("arabic", [False, True], ids=["English", "Arabic"])
 def test_a_customers_evening_on_a_phone(visit: Visit, scripts: bool, arabic: bool) -> None:
     """Everything due is paid in two presses, the card is saved on a receipt, and the calendar has the other dates."""

@@ -5,15 +5,13 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import BOTH_IN_TIME, Visit
 from tests.browser.test_pages import find_faults
 
 pytestmark = pytest.mark.browser
 
-BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
 
-
-@BOTH
+@BOTH_IN_TIME
 def test_an_owner_invites_a_colleague_who_records_cash_and_can_not_refund(visit: Visit, scripts: bool) -> None:
     amal, omar, sara = visit(scripts=scripts), visit(), visit(scripts=scripts)
     customer = omar.create_account("customer", "omar")

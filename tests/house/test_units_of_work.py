@@ -1,6 +1,8 @@
 """Units of work, in the syntax trees: none calls another, and only their module ends a transaction."""
 
 import ast
+from collections.abc import Iterable
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,10 @@ ENDS_THE_TRANSACTION: Name = ("portal.services.unit_of_work", "end_reading")
 class Calls:
     """The functions of the package, and the functions that each one names."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths: Iterable[Path]) -> None:
         self.functions: dict[Name, ast.FunctionDef] = {}
         self.imports: dict[str, dict[str, Name]] = {}
-        for path in PORTAL.rglob("*.py"):
+        for path in paths:
             module = ".".join(("portal", *path.relative_to(PORTAL).with_suffix("").parts)).removesuffix(".__init__")
             tree = ast.parse(path.read_text())
             self.imports[module] = {
@@ -28,7 +30,7 @@ class Calls:
             }
             self.functions |= {(module, node.name): node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
-    @property
+    @cached_property
     def units(self) -> set[Name]:
         """The functions under the decorator."""
         return {
@@ -66,16 +68,28 @@ class Calls:
         return reached
 
 
-calls = Calls()
+FILES = list(PORTAL.rglob("*.py"))
+UNITS = Calls(path for path in FILES if "@unit_of_work" in path.read_text()).units
 
 
-@pytest.mark.parametrize("unit", sorted(calls.units), ids=".".join)
+@cache
+def calls() -> Calls:
+    """Those of the whole package."""
+    return Calls(FILES)
+
+
+@pytest.mark.parametrize("unit", sorted(UNITS), ids=".".join)
 def test_no_unit_of_work_reaches_another(unit: Name) -> None:
-    assert calls.nested(unit) == []
+    assert calls().nested(unit) == []
+
+
+def test_the_units_are_those_of_the_whole_package() -> None:
+    assert calls().units == UNITS
+    assert len(UNITS) > 100
 
 
 def test_the_search_finds_a_unit_of_work_through_another_function() -> None:
-    everything = Calls()
+    everything = Calls(FILES)
     module = "portal.services.adjustments.credits"
     source = "@unit_of_work\ndef bad():\n    preconditions.helper()\n"
     everything.functions[module, "bad"] = ast.parse(source).body[0]  # type: ignore[assignment]

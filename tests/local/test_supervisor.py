@@ -122,6 +122,7 @@ def have_ended(processes: list[psutil.Process]) -> bool:
     return still_running(processes, HANG_SECONDS) == []
 
 
+@pytest.mark.long
 def test_a_restart_keeps_the_data(shared: Live) -> None:
     system = shared.start()
     assert system.get("/readyz")[0] == 200

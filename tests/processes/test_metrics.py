@@ -93,6 +93,7 @@ def named(condition: Callable[[], object], running: Running, problems: Callable[
     return time.monotonic() - started_at
 
 
+@pytest.mark.long
 def test_a_frozen_worker_a_missing_mail_server_and_valkey_away_are_named_and_cleared(
     app: Flask, database: str, running: Running, valkey_server: ValkeyServer, environ: dict[str, str]
 ) -> None:

@@ -35,7 +35,7 @@ from portal.services.reminders import manual_reminders, mutes, settings
 from portal.services.team import invitations as invitations_to_team
 from portal.services.team import members
 from portal.services.webhooks import delivery, endpoints
-from tests.fixtures import people, webhooks
+from tests.fixtures import people, servers, webhooks
 from tests.services.imports import spreadsheets
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -198,6 +198,11 @@ TABLES = (
 
 @pytest.fixture
 def ids(context: object) -> Ids:
+    return objects()
+
+
+@servers.made_once
+def objects() -> Ids:
     amal, omar, sara = people.amal(), people.omar(), people.sara()
     nour = permissions.member(people.a_member("nour", amal, "owner"), amal, "owner")
     waiting, imported = spreadsheets.upload(nour, A_FILE), spreadsheets.imported(nour, A_FILE)

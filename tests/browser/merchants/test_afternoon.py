@@ -158,6 +158,7 @@ def terminals(tmp_path: Path) -> Iterator[Callable[[str], Terminal]]:
         opened[name].press_ctrl_c()
 
 
+@pytest.mark.long
 def test_the_afternoon_of_the_page(browser: Browser, terminals: Callable[[str], Terminal], tmp_path: Path) -> None:
     guide = Guide(tmp_path)
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import BOTH_IN_TIME, Visit
 from tests.browser.test_pages import find_faults
 from tests.browser.visitors import RUN
 
 pytestmark = pytest.mark.browser
 
-BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
 NAMES = ("عمر حداد", "نادية سالم", "Yusuf Rahman", "سارة خالد", "Łukasz O’Neill; Jr.")
 HEADER = "البريد الإلكتروني;اسم العميل;الجوال;المبلغ;عدد الأقساط;تاريخ أول قسط;المنتج;رقم الطلب"
 
@@ -36,7 +35,7 @@ def choose(page: Page, path: Path) -> None:
     page.get_by_role("button", name="Go on to the columns").click()
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_a_shop_imports_its_spreadsheet(visit: Visit, tmp_path: Path, scripts: bool) -> None:
     amal = visit(scripts=scripts)
     name = amal.create_account("merchant", "amal")

@@ -8,13 +8,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import BOTH, Visit
 from tests.browser.visitors import PASSWORD, Visitor
 from tests.pages.words import words
 
 pytestmark = pytest.mark.browser
-
-BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
 
 
 def late_plans(amal: Visitor, name: str, count: int) -> None:

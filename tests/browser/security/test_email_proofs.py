@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import TIMEOUT_MS, Visit
+from tests.browser.conftest import BOTH_IN_TIME, TIMEOUT_MS, Visit
 from tests.browser.test_pages import find_faults
 from tests.browser.visitors import PASSWORD, Visitor
 from tests.fixtures.live import Live
@@ -57,7 +57,7 @@ def code_in(text: str) -> str:
     return match[1]
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
+@BOTH_IN_TIME
 def test_people_register_prove_their_emails_and_pay(visit: Visit, live: Live, catcher: Catcher, scripts: bool) -> None:
     run = "js" if scripts else "plain"
     amal, phone, attacker = visit(scripts=scripts), visit(scripts=scripts, width=390), visit(scripts=scripts)

@@ -43,10 +43,9 @@ NAMES = re.compile(
 
 
 @pytest.fixture
-def in_pseudo_language(app, tmp_path, monkeypatch):
+def in_pseudo_language(app, monkeypatch):
     """The default language is the pseudo-language."""
-    pseudo.write_catalogues(tmp_path, pseudo.LANGUAGE)
-    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(pseudo.folder()))
     monkeypatch.setattr(language, "SOURCE", pseudo.LANGUAGE)
 
 

@@ -336,9 +336,8 @@ WORDED = (
 
 
 @pytest.fixture
-def pseudo_language(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pseudo.write_catalogues(tmp_path, pseudo.LANGUAGE, pseudo.RIGHT_TO_LEFT)
-    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
+def pseudo_language(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(pseudo.folder()))
 
 
 @pytest.mark.parametrize("tag", [pseudo.LANGUAGE, pseudo.RIGHT_TO_LEFT])
