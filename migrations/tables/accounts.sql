@@ -196,16 +196,18 @@ CREATE INDEX ix_user_sessions_user_id_id ON user_sessions (user_id, id);
 CREATE TABLE password_resets (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_password_resets PRIMARY KEY,
     user_id bigint NOT NULL CONSTRAINT fk_password_resets_user_id REFERENCES users (id),
+    place smallint DEFAULT 1 NOT NULL,
     token_hash bytea NOT NULL CONSTRAINT uq_password_resets_token_hash UNIQUE,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     ended_at timestamptz,
     CONSTRAINT ck_password_resets_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_password_resets_place CHECK (place BETWEEN 1 AND 5),
     CONSTRAINT ck_password_resets_token_hash CHECK (octet_length(token_hash) = 32)
 );
 
 CREATE INDEX ix_password_resets_expires_at ON password_resets (expires_at);
-CREATE UNIQUE INDEX uq_password_resets_live_user_id ON password_resets (user_id) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX uq_password_resets_live_user_id_place ON password_resets (user_id, place) WHERE ended_at IS NULL;
 
 CREATE TABLE email_proofs (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_email_proofs PRIMARY KEY,

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 import time_machine
+from flask import current_app
 from flask.ctx import AppContext
 
 from portal.domain.permissions import Actor
@@ -22,7 +23,9 @@ from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from portal.services.books import numbers
-from tests.fixtures import people
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
+from tests.fixtures import agreements, people
 from tests.fixtures.business import everything
 
 
@@ -102,6 +105,16 @@ def test_files_of_plans_payments_and_installments_are_complete_and_agree(ids: di
     assert statuses == {(row.plan_id, row.number): row.status for row in db.session.scalars(db.select(Installment))}
     assert {row["state"] for row in payments} == {"succeeded", "declined", "in_flight", "reversed", "voided"}
     assert {row["method"] for row in payments} >= {"cash", "transfer"}
+
+
+def test_a_customers_file_does_not_count_a_plan_that_waits_for_acceptance(ids: dict[str, int]) -> None:
+    def outstanding() -> set[str]:
+        return {row["outstanding"] for row in read(export_customers(amal(ids))) if row["customer_username"] == "omar"}
+
+    before = outstanding()
+    with agreements.acceptance(current_app, "required"):
+        plans.open_plan(amal(ids), NewPlan("omar@example.com", 50_00, 2, people.today_of(ids["amal"])))
+    assert outstanding() == before != set()
 
 
 def test_filters_narrow_a_file_as_they_narrow_its_list(ids: dict[str, int]) -> None:

@@ -2,21 +2,27 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Select, select, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Select, SmallInteger, select, text
 from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
 
 from portal.extensions import Model
 from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant
 
+MAX_PLACES = 5
+
 
 class PasswordReset(Model):
-    """A link for one user, created with its mail. The row holds the SHA-256 of the token. The link works once."""
+    """A link for one user, created with its mail. The row holds the SHA-256 of the token. The link works once.
+
+    An account has at most MAX_PLACES links that work, each in a place of its own.
+    """
 
     __tablename__ = "password_resets"
 
     id: Mapped[Id]
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    place: Mapped[int] = mapped_column(SmallInteger, default=1, server_default=text("1"))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
@@ -27,7 +33,14 @@ class PasswordReset(Model):
     __table_args__ = (
         CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
         CheckConstraint("expires_at > created_at", name="expires"),
-        Index("uq_password_resets_live_user_id", "user_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        CheckConstraint(f"place BETWEEN 1 AND {MAX_PLACES}", name="place"),
+        Index(
+            "uq_password_resets_live_user_id_place",
+            "user_id",
+            "place",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
         Index("ix_password_resets_expires_at", "expires_at"),
     )
 

@@ -34,7 +34,7 @@ def export_customers(
     sums = (
         select(
             func.sum(Installment.paid).label("paid"),
-            func.sum(Installment.remaining).label("remaining"),
+            func.coalesce(func.sum(Installment.remaining).filter(Installment.counted), 0).label("remaining"),
             func.coalesce(func.sum(Installment.remaining).filter(late), 0).label("overdue"),
             func.min(Installment.due_date).filter(late).label("oldest"),
         )

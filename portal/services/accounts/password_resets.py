@@ -17,6 +17,7 @@ from portal.domain.tokens import digest
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Email, PasswordReset, SecurityEvent, User
+from portal.models.accounts.password_resets import MAX_PLACES
 from portal.services import emails, security_events
 from portal.services.accounts import accounts, passwords, proofs
 from portal.services.accounts.proofs import Asker
@@ -27,8 +28,8 @@ MAX_REQUEST_AGE: Final = timedelta(days=1)
 """The age of a request beyond which its delayed email is not sent."""
 REQUEST_SECONDS: Final = 0.25
 """Seconds that a request takes, for a known name and for an unknown one."""
-PER_HOUR: Final = 5
-"""Mails with a link to one account in an hour. The newest link works for an hour, so a further request needs none."""
+PER_HOUR: Final = MAX_PLACES
+"""Mails with a link to one account in an hour. Each link works for an hour, so a further request needs none."""
 RETENTION: Final = timedelta(days=7)
 
 
@@ -51,7 +52,10 @@ def ask(login: str, *, address: str = "") -> None:
 
 
 def find(token: str) -> PasswordReset | None:
-    """The reset of this token, with its user; None when the link is unknown, used, replaced or lapsed."""
+    """The reset of this token, with its user; None when the link is unknown, used, replaced or lapsed.
+
+    The use of any link ends the others of the account.
+    """
     return db.session.scalar(PasswordReset.live(digest(token), clock.now()))
 
 
@@ -73,8 +77,9 @@ def use(token: str, *, new: str, revoke_keys: bool = False) -> None:
 
 @unit_of_work
 def make(user_id: int) -> str | None:
-    """Create a link for this account in place of any other. Returns its token.
+    """Create a link for this account. Returns its token.
 
+    Its earlier links stay, because a stranger may have asked for this one; with MAX_PLACES that work, the oldest ends.
     None if the account can't sign in, or has not proven its email.
     """
     user = db.session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
@@ -92,13 +97,20 @@ def make_for(login: str) -> str:
 def make_inside(user_id: int, lifetime: timedelta) -> str:
     """Inside a unit of work that made or locked the account: `make`, with this lifetime."""
     now = clock.now()
-    db.session.execute(
-        update(PasswordReset)
-        .where(PasswordReset.user_id == user_id, PasswordReset.ended_at.is_(None))
-        .values(ended_at=now)
-    )
+    mine = PasswordReset.user_id == user_id, PasswordReset.ended_at.is_(None)
+    db.session.execute(update(PasswordReset).where(*mine, PasswordReset.expires_at <= now).values(ended_at=now))
+    live = list(db.session.scalars(select(PasswordReset).where(*mine).order_by(PasswordReset.id)))
+    free = set(range(1, MAX_PLACES + 1)) - {reset.place for reset in live}
+    if not free:
+        live[0].ended_at = now
+        db.session.flush()
+        free = {live[0].place}
     token = secrets.token_urlsafe(32)
-    db.session.add(PasswordReset(user_id=user_id, token_hash=digest(token), created_at=now, expires_at=now + lifetime))
+    db.session.add(
+        PasswordReset(
+            user_id=user_id, place=min(free), token_hash=digest(token), created_at=now, expires_at=now + lifetime
+        )
+    )
     return token
 
 

@@ -12,6 +12,7 @@ from portal.services.mail import delivery
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import mails, people
+from tests.fixtures.concurrency import at_once
 from tests.web import browser_of, sign_in
 
 NEW = "eleven brass lanterns"
@@ -90,12 +91,40 @@ def test_known_and_unknown_names_get_the_same_response_and_delay(app, client, om
         assert [mail.kind for mail in mails.outbox()] == ["password_reset"] * 2
 
 
-def test_a_link_expires_after_an_hour_and_a_newer_link_replaces_it(app, client, omar, quick):
+def test_a_strangers_request_leaves_the_owners_link(app, client, omar, quick):
+    """Every link works for its hour until one is used; that ends all."""
     request_link(client, "omar")
     first = mailed_link(app)
+    stranger = app.test_client()
+    later = []
+    for _ in range(password_resets.PER_HOUR + 1):
+        request_link(stranger, "omar")
+        later.append(mailed_link(app))
+    assert len({first, *later}) == password_resets.PER_HOUR
+    assert client.get(first).status_code == 200
+    assert client.post(first, data={"new_password": NEW}).status_code == 303
+    assert {client.get(link).status_code for link in (first, *later)} == {404}
+
+
+def test_an_account_has_a_bounded_number_of_links_and_the_oldest_ends(app, client, omar):
+    with app.app_context():
+        links = [f"/password-resets/{password_resets.make(omar)}" for _ in range(password_resets.MAX_PLACES + 2)]
+    assert [client.get(link).status_code for link in links] == [404] * 2 + [200] * password_resets.MAX_PLACES
+    with time_machine.travel(clock.now() + password_resets.LIFETIME):
+        with app.app_context():
+            links.append(f"/password-resets/{password_resets.make(omar)}")
+        assert [client.get(link).status_code for link in links] == [404] * (len(links) - 1) + [200]
+
+
+def test_links_made_at_once_stay_within_the_bound(app, omar):
+    with app.app_context():
+        tokens = at_once(app, [lambda: password_resets.make(omar)] * 8)
+        assert sum(password_resets.find(token) is not None for token in tokens) == password_resets.MAX_PLACES
+
+
+def test_a_link_expires_after_an_hour(app, client, omar, quick):
     request_link(client, "omar")
     second = mailed_link(app)
-    assert client.get(first).status_code == 404
     assert client.get(second).status_code == 200
     with time_machine.travel(clock.now() + password_resets.LIFETIME):
         assert client.get(second).status_code == 404
