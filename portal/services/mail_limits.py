@@ -151,10 +151,13 @@ def counts(row: Email) -> bool:
 
 def _reached(user_id: int, merchant_id: int, *within: ColumnElement[bool]) -> Literal["", "business", "all"]:
     """Which bound of the mailbox the counted mails of `within` have reached."""
+    count = func.count()
+    counts = select(count.filter(Email.merchant_id == merchant_id), count).select_from(Email)
     mine = Email.to_user_id == user_id, Email.state.in_(_ARRIVED), _counted(), *within
-    if _count(*mine, Email.merchant_id == merchant_id) >= FROM_ONE_BUSINESS:
+    from_business, in_all = db.session.execute(counts.where(*mine)).one()
+    if from_business >= FROM_ONE_BUSINESS:
         return "business"
-    return "all" if _count(*mine) >= IN_ALL else ""
+    return "all" if in_all >= IN_ALL else ""
 
 
 def _counted() -> ColumnElement[bool]:

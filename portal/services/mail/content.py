@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from portal.extensions import db
 from portal.gateways.email import display_name
@@ -33,14 +33,27 @@ from portal.services.mail.facts import KINDS, Facts, NoLongerTrue, sender
 
 AFTER_SENDING: Final[dict[str, Callable[[int], None]]] = {"reminder": reminders.sent}
 """Kind -> function of the mail's id that runs in the commit that marks it sent."""
+_WITH_RECIPIENT: Final = (
+    select(Email, User, Plan.customer_id, Merchant)
+    .select_from(Email)
+    .outerjoin(User, User.id == Email.to_user_id)
+    .outerjoin(Plan, Plan.id == Email.plan_id)
+    .outerjoin(Merchant, Merchant.id == Email.merchant_id)
+    .where(Email.id == bindparam("email_id"))
+    .execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The person that a mail is to, and the customer of its plan by now. A mail to an address alone has neither."""
+    """The person that a mail is to, the customer of its plan by now, and the business in whose name it is sent.
+
+    A mail to an address alone has no person, a mail of the installation no business.
+    """
 
     user: User | None = None
     customer_id: int | None = None
+    merchant: Merchant | None = None
 
     @property
     def language(self) -> str | None:
@@ -55,14 +68,13 @@ def facts_of(row: Email, to: Recipient | None = None) -> Facts:
     `reply_to` (the merchant's address; None without one), and `secret`, the tokens that must not be kept. Commits when
     it creates a link, so the caller has no open transaction.
     """
-    to = to or recipient_of(row)
+    to = to or recipient_of(row.id)[1]
     kind = KINDS.get(row.kind)
     if kind is None:
         raise NoLongerTrue("unknown_kind")
-    if row.merchant_id is not None and not kind.of_deactivated_merchants:
-        merchant = db.session.get_one(Merchant, row.merchant_id, populate_existing=True)
-        if merchant.deactivated_at is not None:
-            raise NoLongerTrue("merchant_deactivated")
+    merchant = to.merchant
+    if merchant is not None and merchant.deactivated_at is not None and not kind.of_deactivated_merchants:
+        raise NoLongerTrue("merchant_deactivated")
     recipient, customer_id = to.user, to.customer_id
     if customer_id not in (None, row.to_user_id) and not kind.not_to_customers:
         raise NoLongerTrue("customer_changed")
@@ -74,13 +86,13 @@ def facts_of(row: Email, to: Recipient | None = None) -> Facts:
     return _common(row, recipient) | facts | _shop(row, recipient)
 
 
-def recipient_of(row: Email) -> Recipient:
-    """The recipient, read again."""
-    if row.to_user_id is None:
-        return Recipient()
-    query = select(User, Plan.customer_id).outerjoin(Plan, Plan.id == row.plan_id).where(User.id == row.to_user_id)
-    user, customer_id = db.session.execute(query.execution_options(populate_existing=True)).one()
-    return Recipient(user, customer_id)
+def recipient_of(email_id: int) -> tuple[Email | None, Recipient]:
+    """The mail and its recipient, read again in one statement. None for a mail that was deleted."""
+    found = db.session.execute(_WITH_RECIPIENT, {"email_id": email_id}).one_or_none()
+    if found is None:
+        return None, Recipient()
+    row, user, customer_id, merchant = found
+    return row, Recipient(user, customer_id if user is not None else None, merchant)
 
 
 def template_of(kind: str) -> str:

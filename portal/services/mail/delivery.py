@@ -204,7 +204,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
     """Compose and send one claimed mail, unless it is no longer true. Raises ServerUnavailable."""
     settings = current_app.config["QIST"]
     end_reading()
-    row = db.session.get(Email, claim.id, populate_existing=True)
+    row, recipient = content.recipient_of(claim.id)
     if row is None or not _holds(row, claim):
         return
     if clock.now() > claim.until - MARGIN:
@@ -214,7 +214,6 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         end_reading()
         _release([claim], max(room_at - clock.now(), timedelta(0)))
         return
-    recipient = content.recipient_of(row)
     with in_language(recipient.language):
         try:
             facts = content.facts_of(row, recipient)

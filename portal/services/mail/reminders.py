@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from flask_babel import gettext as _
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, money
@@ -24,17 +24,40 @@ from portal.wording.lists import listed
 SHOWN: Final = 30
 """Installments that one mail lists. The sum counts all of them."""
 
+_OF_PAIR: Final = (
+    select(Merchant, User, Customer, Mute)
+    .select_from(Merchant)
+    .join(User, User.id == bindparam("customer_id"))
+    .outerjoin(Customer, (Customer.merchant_id == Merchant.id) & (Customer.user_id == User.id))
+    .outerjoin(Mute, (Mute.merchant_id == Merchant.id) & (Mute.customer_id == User.id))
+    .where(Merchant.id == bindparam("merchant_id"))
+)
+_WITH_CUSTOMER: Final = (
+    select(Email, User)
+    .select_from(Email)
+    .join(User, User.id == Email.to_user_id)
+    .where(Email.id == bindparam("email_id"))
+)
+_MARK_SENT: Final = text(
+    "WITH pair AS (UPDATE customers SET reminded_at = :now WHERE merchant_id = :merchant_id AND user_id = :customer_id)"
+    " UPDATE reminders SET state = 'sent', sent_at = :now"
+    " WHERE email_id = :email_id AND state IN ('waiting', 'superseded')"
+)
+"""PostgreSQL updates the reminders first, and the row of the customer after them."""
+
 
 @mail_kind("reminder", lazy_pgettext("kind of mail", "Reminder"))
 def reminder(row: Email) -> Facts | None:
     """The reminder's facts. A customer without an account can't sign in, so theirs carries the plans' links."""
-    mail_facts = facts(row.id)
+    email_id = row.id
+    mail_facts = facts(email_id)
     if mail_facts is None:
         return None
     if len(mail_facts["items"]) == 1:
         mail_facts |= progress(plan_of(mail_facts["items"][0]["plan_id"])[1])
-    if not db.session.get_one(User, row.user_id).is_claimed:
-        mail_facts |= _invitation_links(row.user_id, mail_facts["items"])
+    mail, customer = db.session.execute(_WITH_CUSTOMER, {"email_id": email_id}).one()
+    if not customer.is_claimed:
+        mail_facts |= _invitation_links(mail.user_id, mail_facts["items"])
     return mail_facts
 
 
@@ -52,16 +75,16 @@ def facts(email_id: int) -> Facts | None:
     settings_url, unsubscribe_url (None if no listed payment is due later: the link turns early reminders off only).
     """
     mail = db.session.get_one(Email, email_id, with_for_update=True, populate_existing=True)
-    merchant = db.session.get_one(Merchant, mail.merchant_id)
-    customer = db.session.get_one(User, mail.user_id)
-    pair = db.session.get(Customer, (merchant.id, customer.id))
+    merchant, customer, pair, mute = db.session.execute(
+        _OF_PAIR, {"merchant_id": mail.merchant_id, "customer_id": mail.user_id}
+    ).one()
     is_first_call = "told" not in mail.data
     manual_plan_id, is_manual = mail.data.get("plan_id"), "by" in mail.data
     if is_first_call:
         if not is_manual and mail.data.get("day") != clock.today(merchant.time_zone).isoformat():
             return None
         _take_waiting(mail)
-    silent = customer.deactivated_at is not None or db.session.get(Mute, (merchant.id, customer.id)) is not None
+    silent = customer.deactivated_at is not None or mute is not None
     reminders = [] if silent else _deliverable(mail, customer)
     rows = [] if silent else remindable.of_customer(customer.id, merchant.id)
     installment_ids = {reminder.installment_id for reminder in reminders}
@@ -92,13 +115,8 @@ def facts(email_id: int) -> Facts | None:
 def sent(email_id: int) -> None:
     """Inside the unit of work that marks the mail sent: mark its reminders sent, and record each plan's event."""
     mail = db.session.get_one(Email, email_id)
-    db.session.execute(
-        update(Reminder)
-        .where(Reminder.email_id == email_id, Reminder.state.in_(("waiting", "superseded")))
-        .values(state="sent", sent_at=clock.now())
-    )
-    pair = update(Customer).where(Customer.merchant_id == mail.merchant_id, Customer.user_id == mail.user_id)
-    db.session.execute(pair.values(reminded_at=clock.now()))
+    pair = {"merchant_id": mail.merchant_id, "customer_id": mail.user_id}
+    db.session.execute(_MARK_SENT, {"email_id": email_id, "now": clock.now()} | pair)
     for plan_id, numbers in mail.data.get("told", {}).items():
         events.record(ReminderSent(numbers=tuple(numbers)), plan_id=int(plan_id), by=mail.data.get("by"))
 

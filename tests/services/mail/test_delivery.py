@@ -28,7 +28,8 @@ from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import mails, people
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import Catcher, sending, text_of
-from tests.fixtures.query_log import queries
+from tests.fixtures.query_log import queries, round_trips
+from tests.fixtures.reminders import look, on
 
 pytestmark = pytest.mark.usefixtures("context")
 ROOT = Path(__file__).resolve().parents[3]
@@ -380,8 +381,20 @@ def test_a_mail_of_an_unknown_kind_is_dropped(catcher):
     assert states() == ["dropped"]
 
 
-def test_each_mail_costs_at_most_nine_statements(app, catcher):
+def test_each_receipt_costs_at_most_eight_statements(app, catcher):
     receipts(2)
     with queries(app) as statements:
         delivery.drain()
-    assert len(statements) <= 3 + 2 * 9
+    assert len(statements) <= 3 + 2 * 8
+
+
+def test_each_reminder_of_a_batch_costs_at_most_21_round_trips(app, catcher):
+    with on("2026-03-01 12:00"):
+        people.omar()
+        plans = [people.a_plan(merchant_id, first=9) for merchant_id in (people.amal(), people.badr())]
+    with on("2026-03-10 12:00"):
+        assert look() == len(plans)
+        with round_trips(app) as trips:
+            delivery.drain()
+    assert (states(), len(catcher.mails)) == (["sent"] * 2, 2)
+    assert trips.count <= 4 + 2 * 21
