@@ -65,7 +65,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.htmx.init_app(app)
     rate_limits.init_app(app)
     extensions.limiter.init_app(app)
-    app.before_request_funcs[None].remove(extensions.limiter._check_request_limit)  # each limit is on a view
+    hooks = app.before_request_funcs[None]
+    hooks[:] = [hook for hook in hooks if hook != extensions.limiter._check_request_limit]  # each limit is on a view
     payment.init_app(app, settings)
     if settings.production and settings.email_confirmation == "off":
         log.warning("emails.unconfirmed", meaning="anybody may register with any email")

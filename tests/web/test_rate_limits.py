@@ -109,7 +109,9 @@ def test_the_time_to_wait_is_rounded_up_to_whole_seconds(app: Flask, monkeypatch
     monkeypatch.setattr(clock, "now", lambda: now)
     waits = []
     for remaining in (0.7, 59.5, 60.0, 61.0):
-        current_limit = SimpleNamespace(reset_at=now.timestamp() + remaining, limit=parse("30 per minute"))
+        current_limit = SimpleNamespace(
+            key="no-window", reset_at=now.timestamp() + remaining, limit=parse("30 per minute")
+        )
         monkeypatch.setattr(type(limiter), "current_limit", current_limit)
         waits.append(seconds_to_wait())
     assert waits == [1, 60, 60, 60]

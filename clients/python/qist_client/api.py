@@ -816,7 +816,7 @@ class DisputeAnswer(TypedDict):
 
 
 class DuePlan(TypedDict):
-    """What is due on a plan by today."""
+    """The amount due on a plan by today."""
 
     plan: int
     # Decimal text with the currency's digits.
@@ -1457,7 +1457,7 @@ class PlanDraft(TypedDict):
 
 
 class PlanOutcome(TypedDict):
-    """What became of one plan. Nothing was charged for it if the outcome is declined, refused or not_tried."""
+    """The outcome for one plan. Nothing was charged for it if the outcome is declined, refused or not_tried."""
 
     plan: int
     # Decimal text with the currency's digits.
@@ -1537,7 +1537,7 @@ class Problem(TypedDict):
 
 
 class Profile(TypedDict):
-    """What you keep on your account for yourself. No merchant sees name and phone."""
+    """Words that you keep on your account for yourself. No merchant sees name and phone."""
 
     name: str | None
     phone: str | None
@@ -1773,7 +1773,7 @@ class Shop(TypedDict):
 
 
 class ShopDue(TypedDict):
-    """What you owe a shop by today, on the plans that one payment pays, in their order: 20 at most.
+    """The amount that you owe a shop by today, on the plans that one payment pays, in their order: 20 at most.
 
     `unaccepted`, `disputed`, `in_flight` and `further` count the plans that it leaves out, by reason.
     """
@@ -3500,7 +3500,7 @@ class Client(Transport):
         *,
         currency: str | None = None,
     ) -> ShopDue:
-        """What is due to a shop
+        """The amount due to a shop
 
         By today, in one currency, on the plans that one payment pays. Those that it leaves out are counted by
         reason.

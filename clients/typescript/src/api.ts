@@ -296,7 +296,7 @@ export interface DisputeAnswer {
 
 export type DisputeOutcome = "accepted" | "cancelled" | "paid" | "stands" | "void";
 
-/** What is due on a plan by today. */
+/** The amount due on a plan by today. */
 export interface DuePlan {
   plan: number;
   /** Decimal text with the currency's digits. */
@@ -936,7 +936,7 @@ export interface PlanDraft {
 
 export type PlanInterval = "weekly" | "biweekly" | "monthly" | "custom";
 
-/** What became of one plan. Nothing was charged for it if the outcome is declined, refused or not_tried. */
+/** The outcome for one plan. Nothing was charged for it if the outcome is declined, refused or not_tried. */
 export interface PlanOutcome {
   plan: number;
   /** Decimal text with the currency's digits. */
@@ -1013,7 +1013,7 @@ export interface Problem {
   merchants?: MerchantChoice[];
 }
 
-/** What you keep on your account for yourself. No merchant sees name and phone. */
+/** Words that you keep on your account for yourself. No merchant sees name and phone. */
 export interface Profile {
   name: string | null;
   phone: string | null;
@@ -1239,8 +1239,8 @@ export interface Shop {
 }
 
 /**
- * What you owe a shop by today, on the plans that one payment pays, in their order: 20 at most. `unaccepted`,
- * `disputed`, `in_flight` and `further` count the plans that it leaves out, by reason.
+ * The amount that you owe a shop by today, on the plans that one payment pays, in their order: 20 at most.
+ * `unaccepted`, `disputed`, `in_flight` and `further` count the plans that it leaves out, by reason.
  */
 export interface ShopDue {
   merchant: number;
@@ -2233,8 +2233,8 @@ export class Client extends Transport {
   }
 
   /**
-   * What is due to a shop. By today, in one currency, on the plans that one payment pays. Those that it leaves out
-   * are counted by reason.
+   * The amount due to a shop. By today, in one currency, on the plans that one payment pays. Those that it leaves
+   * out are counted by reason.
    */
   shopsDue(
     merchantId: number,

@@ -60,7 +60,7 @@ def allow(merchant_id: int) -> tuple[str, int]:
 
 @endpoint(bp, "GET", DUE, ok={200: schemas.ShopDue}, tag=TAG, needs="pay")
 def due(merchant_id: int, query: schemas.ShopDueQuery) -> schemas.ShopDue:
-    """What is due to a shop
+    """The amount due to a shop
 
     By today, in one currency, on the plans that one payment pays. Those that it leaves out are counted by reason.
     """
@@ -109,7 +109,9 @@ def pay(merchant_id: int, json: schemas.PayShop) -> Response:
         )
     is_open = any(part.outcome in ("checking", "not_tried") for part in press.outcomes)
     body = schemas.shop_paid(press.begun, press.outcomes)
-    return idempotency.answer(press.begun, 202 if is_open else 200, body)
+    if is_open:
+        return idempotency.answer(press.begun, 202, body, f"/api/shops/{shop.id}/due/")
+    return idempotency.answer(press.begun, 200, body)
 
 
 def _one_use(merchant_id: int, json: schemas.PayShop) -> RequestKey:

@@ -13,7 +13,7 @@ LanguageTag = Annotated[
 
 
 class Profile(Out, kw_only=True):
-    """What you keep on your account for yourself. No merchant sees name and phone."""
+    """Words that you keep on your account for yourself. No merchant sees name and phone."""
 
     name: str | None
     phone: str | None

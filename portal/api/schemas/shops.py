@@ -20,7 +20,7 @@ class ShopDueQuery(In, kw_only=True):
 
 
 class DuePlan(Out, kw_only=True):
-    """What is due on a plan by today."""
+    """The amount due on a plan by today."""
 
     plan: Id
     amount: Money
@@ -28,7 +28,7 @@ class DuePlan(Out, kw_only=True):
 
 
 class ShopDue(Out, kw_only=True):
-    """What you owe a shop by today, on the plans that one payment pays, in their order: 20 at most.
+    """The amount that you owe a shop by today, on the plans that one payment pays, in their order: 20 at most.
 
     `unaccepted`, `disputed`, `in_flight` and `further` count the plans that it leaves out, by reason.
     """
@@ -55,7 +55,7 @@ class PayShop(In, kw_only=True):
 
 
 class PlanOutcome(Out, kw_only=True):
-    """What became of one plan. Nothing was charged for it if the outcome is declined, refused or not_tried."""
+    """The outcome for one plan. Nothing was charged for it if the outcome is declined, refused or not_tried."""
 
     plan: Id
     amount: Money

@@ -67,7 +67,7 @@ def scope_of(merchant_id: int, currency: str, plan_id: int | None = None) -> str
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the customer saw before the press: the parts, their sum, or neither."""
+    """The amounts that the customer saw before the press: the parts, their sum, or neither."""
 
     parts: tuple[Part, ...] | None
     total: int | None
@@ -75,7 +75,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """What the press pays, and the outcome of each of its parts, in their order."""
+    """The parts that the press pays, and the outcome of each of its parts, in their order."""
 
     begun: ShopPaymentBegun
     outcomes: list[PartOutcome]

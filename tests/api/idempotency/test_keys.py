@@ -55,6 +55,8 @@ def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Pe
     tomorrow = str(clock.today("Asia/Riyadh") + timedelta(days=1))
     with operations.registration(app, "approval"):
         dana = merchant(api)
+    badr = merchant(api)
+    create_plan(badr, omar.email)
     asks = {
         "plans_create": (amal, "/api/plans/", {"customer_email": omar.email, **TERMS}),
         "payments_record": (
@@ -77,6 +79,7 @@ def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Pe
         "payment_methods_create": (omar, "/api/payment-methods/", {"card": "card_ok"}),
         "webhook_endpoints_send_again": (amal, f"/api/webhook-endpoints/{endpoint}/deliveries/{event}/send/", {}),
         "installments_pay": (omar, pay_address(plan, 1), lost),
+        "shops_pay": (omar, f"/api/shops/{badr.id}/pay/", lost),
         "payments_pay": (omar, f"/api/plans/{create_plan(amal, omar.email)['id']}/pay/", {"choice": "all", **lost}),
     }
     document = api.get("/api/openapi.json").json()

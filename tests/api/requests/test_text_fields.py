@@ -11,6 +11,7 @@ from tests.api import Api, Person, create_plan, merchant, problem
 from tests.api.resources.test_typed_texts import ACCEPTED, CASH, FIELDS, REFUSED, TERMS, refusal_code
 from tests.fixtures import operations
 from tests.fixtures.agreements import acceptance
+from tests.web.imports import matrix_rows
 
 ELSEWHERE: Final = {
     "post /api/plans/ external_id",
@@ -29,7 +30,12 @@ NOT_TYPED_TEXTS: Final = {
         "post /auth/email/correct/ email",
         "post /auth/register/ email",
     },
-    "phone": {"patch /api/customers/{customer_id}/ phone", "patch /api/merchant/ phone"},
+    "phone": {
+        "patch /api/customers/{customer_id}/ phone",
+        "patch /api/contacts/{person_id}/ phone",
+        "patch /api/merchant/ phone",
+        "patch /api/profile/ phone",
+    },
     "username, password or one-time code": {
         *(f"post /auth/register/ {name}" for name in ("username", "password", "password2")),
         *(f"post /token/ {name}" for name in ("username", "password", "code")),
@@ -38,7 +44,9 @@ NOT_TYPED_TEXTS: Final = {
     "one of a list": {
         *(f"patch /api/merchant/ {name}" for name in ("home_currency", "time_zone")),
         *(f"post /auth/register/ {name}" for name in ("home_currency", "time_zone")),
+        "patch /api/profile/ language",
         "post /api/payment-methods/ card",
+        "post /api/shops/{merchant_id}/pay/ payment_method",
         "post /api/plans/installments/{installment_id}/pay/ payment_method",
         "post /api/plans/{plan_id}/pay/ payment_method",
         "put /api/plans/{plan_id}/automatic-payment/ payment_method",
@@ -56,6 +64,8 @@ OF_A_MERCHANT: Final = (("business_name", 200), ("address", 300), ("tax_number",
 OWN_IDS: Final = (("/api/plans/{plan}/payments/", CASH), ("/api/plans/{plan}/refunds/", {"amount": "0.01"}))
 HERE: Final = {
     *(f"patch /api/customers/{{customer_id}}/ {name}" for name, _limit in OF_A_CUSTOMER),
+    *(f"patch /api/contacts/{{person_id}}/ {name}" for name, _limit in OF_A_CUSTOMER),
+    "patch /api/profile/ name",
     *(f"patch /api/merchant/ {name}" for name, _limit in OF_A_MERCHANT),
     *(f"post {address.format(plan='{plan_id}')} external_id" for address, _beside in OWN_IDS),
     "post /api/plan-drafts/ description",
@@ -135,6 +145,26 @@ def test_the_words_of_a_business_about_its_customer(amal: Person, plan: dict[str
 
     refuses(send, name, limit)
     accepts(send, name, limit)
+
+
+@pytest.mark.parametrize(("name", "limit"), OF_A_CUSTOMER)
+def test_the_words_of_a_business_about_an_imported_person(app: Flask, amal: Person, name: str, limit: int) -> None:
+    with app.app_context():
+        contact_id = matrix_rows.a_contact(amal.id)
+
+    def send(typed: str) -> Any:
+        return amal.api.call("PATCH", f"/api/contacts/{contact_id}/", {name: typed})
+
+    refuses(send, name, limit)
+    accepts(send, name, limit)
+
+
+def test_the_name_of_a_person_in_their_profile(omar: Person) -> None:
+    def send(typed: str) -> Any:
+        return omar.api.call("PATCH", "/api/profile/", {"name": typed})
+
+    refuses(send, "name")
+    accepts(send, "name")
 
 
 @pytest.mark.parametrize(("name", "limit"), OF_A_MERCHANT)

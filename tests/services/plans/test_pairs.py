@@ -83,7 +83,9 @@ def test_a_change_is_one_private_event_of_the_newest_plan(amal, omar):
     assert [(row.plan_id, row.payload) for row in rows] == [
         (newest, CustomerUpdated(customer_id=omar, fields=("name", "phone", "note")))
     ]
-    assert plans.is_private(rows[0]) and "Omar" not in json.dumps(rows[0].data)
+    assert "Omar" not in json.dumps(rows[0].data)
+    assert [row.kind for row in plans.timeline_of(newest, private=True)].count("customer.updated") == 1
+    assert "customer.updated" not in [row.kind for row in plans.timeline_of(newest, private=False)]
 
 
 def test_faults_are_told_together_and_nothing_is_written(amal, omar):
