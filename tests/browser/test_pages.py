@@ -296,7 +296,9 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
     page.locator("#plan-summary").get_by_text("Checking with the bank").wait_for()
     check(page)
 
-    amal.open(plan).get_by_role("button", name="Send a reminder now").click()
+    page = amal.open(plan)
+    if not page.get_by_text("Reminded today").count():  # from 9:00 in Riyadh on the scheduler may be first
+        page.get_by_role("button", name="Send a reminder now").click()
     layla.open("/password-resets/new").locator("[name=login]").fill(name)
     layla.press("Mail me a link")
     for text, path in (("is due", "/reminders/off/"), ("password", "/password-resets/")):
