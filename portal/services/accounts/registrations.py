@@ -15,11 +15,15 @@ from portal.models import (
     EmailProof,
     IdempotencyKey,
     Invitation,
+    KeptForm,
     Membership,
     Merchant,
     OperatorAct,
+    PasskeyChallenge,
     PasswordReset,
     Plan,
+    SignInCode,
+    SignInStep,
     TokenFamily,
     User,
     UserSession,
@@ -29,6 +33,11 @@ from portal.services.unit_of_work import unit_of_work
 
 LIFETIME: Final = timedelta(days=7)
 """The time for which a registration holds its username."""
+ROWS: Final = (
+    *(IdempotencyKey, KeptForm, PasskeyChallenge, PasswordReset, SignInCode, SignInStep, TokenFamily, UserSession),
+    Membership,
+)
+"""The tables whose rows of a registration go with it."""
 
 
 def like_another(username: str) -> list[Fault]:
@@ -128,14 +137,8 @@ def _remove(user_ids: Sequence[int]) -> None:
     businesses = db.session.scalars(select(Membership.merchant_id).where(Membership.user_id.in_(user_ids))).all()
     db.session.execute(update(EmailProof).where(EmailProof.user_id.in_(user_ids)).values(ended_at=clock.now()))
     db.session.execute(delete(Email).where(Email.to_user_id.in_(user_ids)))
-    for column in (
-        UserSession.user_id,
-        TokenFamily.user_id,
-        PasswordReset.user_id,
-        IdempotencyKey.user_id,
-        Membership.user_id,
-    ):
-        db.session.execute(delete(column.class_).where(column.in_(user_ids)))
+    for table in ROWS:
+        db.session.execute(delete(table).where(table.user_id.in_(user_ids)))
     acts = or_(OperatorAct.user_id.in_(user_ids), OperatorAct.merchant_id.in_(businesses))
     db.session.execute(delete(OperatorAct).where(acts))
     db.session.execute(delete(Merchant).where(Merchant.id.in_(businesses)))

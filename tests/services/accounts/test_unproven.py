@@ -9,8 +9,18 @@ from sqlalchemy import func, select
 from portal import access
 from portal.domain import clock
 from portal.errors import Invalid, NotFound
-from portal.extensions import db
-from portal.models import EmailProof, Invitation, Membership, Merchant, OperatorAct, User
+from portal.extensions import Model, db
+from portal.models import (
+    EmailProof,
+    Invitation,
+    KeptForm,
+    Membership,
+    Merchant,
+    OperatorAct,
+    SignInCode,
+    SignInStep,
+    User,
+)
 from portal.services.accounts import accounts, hats, password_resets, proofs, registrations, sessions, tokens
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
@@ -19,6 +29,7 @@ from portal.services.maintenance import retention
 from portal.services.operations import account_deactivations, approvals, merchant_deactivations
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
+from portal.services.security import kept_forms, sign_in_codes, sign_in_steps
 from tests.fixtures import operations, people
 from tests.fixtures import proofs as mailed_proofs
 from tests.fixtures.mails import outbox
@@ -26,6 +37,15 @@ from tests.fixtures.proofs import confirming, mailed
 from tests.services.accounts import ATTACKERS, VICTIM, a_browser, invite, refusal, register, user_of
 
 pytestmark = pytest.mark.usefixtures("context")
+
+GOES_BY_ITSELF = {"emails", "email_proofs", "operator_acts", "memberships"}
+"""Tables whose rows of a registration `registrations._remove` handles one by one."""
+PROVEN_ONLY = {
+    *("acceptances", "api_keys", "customers", "disputes", "email_changes", "events", "factor_removals", "imports"),
+    *("ledger_entries", "mutes", "passkeys", "payment_methods", "payments", "plan_drafts", "plans", "recovery_codes"),
+    *("refunds", "reschedule_proposals", "shop_reports", "team_invitations", "totp_secrets", "webhook_endpoints"),
+}
+"""Tables with rows of proven accounts and of records alone: a registration that is not proven may do none of it."""
 
 
 @pytest.fixture
@@ -48,6 +68,18 @@ def squat(what):
     else:
         account_deactivations.deactivate(stranger, actor=olga, reason="Spam")
     return stranger
+
+
+def _leave_half_done(user_id, what):
+    """A row that a sign-in or a form of this registration left behind."""
+    if what == "form":
+        kept_forms.keep(user_id, "/account/email/proof", [])
+    elif what == "step":
+        sign_in_steps.start(user_id)
+    else:
+        sign_in_codes.allow(user_id, "browser")
+    tables = {"form": KeptForm, "step": SignInStep, "code": SignInCode}
+    assert db.session.scalar(select(func.count()).select_from(tables[what])) == 1
 
 
 class TestRegistration:
@@ -165,6 +197,31 @@ class TestRegistration:
         account_deactivations.reactivate(mine, actor=olga, reason="A mistake")
         assert mailed_proofs.prove(mine) == record
         assert db.session.scalars(select(OperatorAct.user_id)).all() == [record, record]
+
+    @pytest.mark.parametrize("what", ["form", "step", "code"])
+    def test_what_a_stranger_left_half_done_keeps_nobody_from_the_email(self, confirmed, what):
+        squatter = register("squatter", VICTIM, ATTACKERS)
+        _leave_half_done(squatter, what)
+        victim = register("victim", VICTIM)
+        assert mailed_proofs.prove(victim) == victim
+        assert user_of(victim).is_proven and user_of(squatter) is None
+
+    @pytest.mark.parametrize("what", ["form", "step", "code"])
+    def test_what_was_left_half_done_stops_no_purge(self, confirmed, what):
+        nadia = register()
+        with time_machine.travel(clock.now() + registrations.LIFETIME + timedelta(minutes=1)):
+            _leave_half_done(nadia, what)
+            registrations.purge()
+        assert user_of(nadia) is None
+
+    def test_every_table_of_people_is_removed_with_a_registration_or_needs_a_proof(self):
+        of_people = {
+            table.name
+            for table in Model.metadata.tables.values()
+            if any(key.column.table.name == "users" for key in table.foreign_keys)
+        }
+        removed = {table.__tablename__ for table in registrations.ROWS} | GOES_BY_ITSELF
+        assert of_people == removed | PROVEN_ONLY and not removed & PROVEN_ONLY
 
     def test_an_account_never_leaves_this_way(self):
         assert refusal(registrations.leave, people.omar())[0] == "not_found"

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
 
 from portal.extensions import db
-from portal.models import User
+from portal.models import KeptForm, User, UserSession
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
@@ -63,6 +64,23 @@ def test_every_other_page_says_what_to_do_first(client: FlaskClient, confirmed: 
     page = client.get(path)
     assert page.status_code == 403
     assert "Prove your email first" in page.text and f'href="{PROOF}"' in page.text
+
+
+def test_a_form_that_a_stranger_left_in_an_ended_session_keeps_nobody_from_the_email(
+    app: Flask, client: FlaskClient, confirmed: None
+) -> None:
+    stranger = app.test_client()
+    stranger.post("/register", data=NADIA | {"username": "squatter"})
+    with app.app_context():
+        db.session.execute(update(UserSession).values(ended_at=UserSession.last_used_at))
+        db.session.commit()
+    sent = stranger.post(PROOF, data={"code": "000000"}, headers={"Referer": f"http://localhost{PROOF}"})
+    assert "/login" in sent.location
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(KeptForm)) == 1
+    client.post("/register", data=NADIA)
+    code = mail_to(app, "nadia@example.com").code
+    assert client.post(PROOF, data={"code": code}).location == "/home"
 
 
 def test_known_and_unknown_emails_see_the_same_pages(app: Flask, confirmed: None) -> None:
