@@ -180,6 +180,7 @@ def test_a_client_chooses_no_part_of_the_path_that_is_not_the_applications(live:
     assert send(live, b"GET /login HTTP/1.1\r\nSCRIPT_NAME: /evil\r\n" + HOST + b"\r\n")[0] == 200
 
 
+@pytest.mark.long
 def test_a_request_that_does_not_arrive_is_ended(live: Live) -> None:
     """An unused connection is closed without a response; half a head gets 408."""
     began_at = time.monotonic()

@@ -101,6 +101,7 @@ def test_real_responses_are_valid_by_their_schemas(document: dict[str, Any], api
         against(document, "Problem", refused.json())
 
 
+@pytest.mark.long
 def test_a_generated_client_works(
     document: dict[str, Any], api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,7 +154,9 @@ def test_an_installment_paid_in_another_tab_is_refused_where_it_was_pressed(
 
 
 @BOTH_IN_TIME
-@PLACES
+@pytest.mark.parametrize(
+    "place", ["plan", *(pytest.param(place, marks=pytest.mark.long) for place in ("plan row", "home", "home row"))]
+)
 def test_an_amount_that_another_tab_changed_is_refused_where_it_was_pressed(
     open_tabs: Callable[..., Tabs], place: str, scripts: bool
 ) -> None:

@@ -107,6 +107,7 @@ def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: 
         assert layla.open(ended).locator("h1").inner_text() == "This link can't be used"
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_a_typo_in_an_email_is_corrected(visit: Visit, scripts: bool) -> None:
     amal, layla, stranger = visit(scripts=scripts), visit(scripts=scripts), visit(scripts=scripts)
@@ -142,7 +143,7 @@ def test_a_typo_in_an_email_is_corrected(visit: Visit, scripts: bool) -> None:
 
 
 @BOTH_IN_TIME
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.long)])
 def test_a_customer_says_that_a_plan_is_not_theirs_and_accepts_it_after_the_answer(
     visit: Visit, scripts: bool, width: int
 ) -> None:
@@ -245,6 +246,7 @@ def test_a_declined_card_is_reported_and_another_card_pays(visit: Visit, scripts
     expect(page.locator("#plan-summary")).to_contain_text("1 of 4 paid")
 
 
+@pytest.mark.long
 def test_an_unknown_outcome_is_polled_until_the_page_shows_the_result(visit: Visit) -> None:
     """On the plan's page and at home, charged and not charged: four browsers at once, to save time."""
     amal = visit()

@@ -11,6 +11,7 @@ from tests.browser.test_pages import find_faults
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_an_owner_invites_a_colleague_who_records_cash_and_can_not_refund(visit: Visit, scripts: bool) -> None:
     amal, omar, sara = visit(scripts=scripts), visit(), visit(scripts=scripts)

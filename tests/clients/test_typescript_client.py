@@ -29,6 +29,7 @@ def tsc(folder: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.long
 @needs_tsc
 def test_it_compiles_strictly_and_plays_the_story(app: Flask, database: str, tmp_path: Path) -> None:
     client, story = tmp_path / "node_modules/qist-client", tmp_path / "story"

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 def test_the_list_of_packages_is_that_of_the_lock_with_hashes(tmp_path: Path) -> None:
     makefile = (ROOT / "Makefile").read_text()
     recipe = re.search(r"^sbom:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)

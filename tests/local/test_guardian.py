@@ -132,9 +132,8 @@ KILLS: dict[str, tuple[int, Callable[[Run], None]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "case", ["SIGKILL for pytest", pytest.param("SIGTERM for the controller", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("case", ["SIGKILL for pytest", "SIGTERM for the controller"])
 def test_a_killed_run_leaves_nothing(run: Run, case: str) -> None:
     workers, kill = KILLS[case]
     run.start(PROCESSES, workers)

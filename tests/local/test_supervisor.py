@@ -185,6 +185,7 @@ def test_ctrl_c_at_any_moment_and_repeated_ctrl_c_leave_no_process(shared: Live)
     assert shared.processes() == []
 
 
+@pytest.mark.long
 def test_a_killed_supervisor_leaves_no_process(shared: Live) -> None:
     """Frozen processes act neither on Linux's signal for the end of a parent nor on SIGTERM."""
     system = ensure_started(shared)
@@ -248,6 +249,7 @@ def test_a_start_recovers_after_all_processes_were_killed(shared: Live) -> None:
     assert system.get("/readyz")[0] == 200
 
 
+@pytest.mark.long
 def test_the_end_of_a_child_stops_all_and_sets_the_exit_code(shared: Live) -> None:
     system = ensure_started(shared)
     child(system, "gunicorn").kill()

@@ -211,7 +211,8 @@ def web(own_app: Flask, cluster: Cluster, tmp_path: Path) -> Iterator[Web]:
 
 
 @pytest.mark.parametrize(
-    ("count", "kills", "restarts"), [(150, 3, 1), pytest.param(5000, 30, 3, marks=pytest.mark.proof)]
+    ("count", "kills", "restarts"),
+    [pytest.param(150, 3, 1, marks=pytest.mark.long), pytest.param(5000, 30, 3, marks=pytest.mark.proof)],
 )
 def test_kills_and_restarts_during_payments_double_lose_and_block_none(
     own_app: Flask,

@@ -133,6 +133,7 @@ def test_events_are_forwarded_as_webhooks_and_a_later_run_goes_on(listening: Lis
     assert stat.S_IMODE(state.stat().st_mode) == 0o600 and listening.key not in state.read_text()
 
 
+@pytest.mark.long
 def test_without_a_state_it_begins_behind_the_newest_event(listening: Listening, amal: int) -> None:
     plan_id = people.a_plan(amal)
     past = numbered()
@@ -156,6 +157,7 @@ def test_without_a_state_it_begins_behind_the_newest_event(listening: Listening,
     assert code == 1 and "another installation, business or filter" in output
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_repeats_at_most_what_was_under_way(listening: Listening, amal: int) -> None:
     happen(people.a_plan(amal), 29)
     count = len(numbered())
@@ -169,6 +171,7 @@ def test_a_run_that_is_killed_repeats_at_most_what_was_under_way(listening: List
         assert len(receiver.names) <= count + 3
 
 
+@pytest.mark.long
 def test_errors_are_repeated_three_times_and_a_server_that_is_away_is_waited_for(
     listening: Listening, amal: int
 ) -> None:
@@ -193,6 +196,7 @@ def test_errors_are_repeated_three_times_and_a_server_that_is_away_is_waited_for
         assert receiver.names == [third]
 
 
+@pytest.mark.long
 def test_what_it_refuses(listening: Listening, tmp_path: Path) -> None:
     """A target that is not this machine, a key in clear over the network, no key, a wrong key, a wrong file."""
     hook = "http://127.0.0.1:9/hook"

@@ -56,6 +56,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {"METRICS_PORT": port, "METRICS_DIR": str(tmp_path / "metrics"), "PORT": str(free_port()), **smtp}
 
 
+@pytest.mark.long
 def test_one_port_shows_the_sums_of_all_processes(
     app: Flask, database: str, running: Running, environ: dict[str, str]
 ) -> None:

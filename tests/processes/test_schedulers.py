@@ -51,7 +51,7 @@ def enqueued(valkey: redis.Redis) -> list[str]:
     return [name.decode() for name in valkey.lrange(QUEUE, 0, -1)]
 
 
-@pytest.mark.parametrize("stops", [6, pytest.param(40, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("stops", [pytest.param(6, marks=pytest.mark.long), pytest.param(40, marks=pytest.mark.proof)])
 def test_a_scheduler_stopped_during_a_batch_loses_and_doubles_no_entry(
     running: Running, valkey_server: ValkeyServer, figures: Figures, stops: int
 ) -> None:
@@ -78,6 +78,7 @@ def test_a_scheduler_stopped_during_a_batch_loses_and_doubles_no_entry(
     assert stopped_in_batch >= stops // 2 - 1
 
 
+@pytest.mark.long
 def test_two_schedulers_run_each_entry_once_even_when_one_freezes_with_the_lock(
     running: Running, valkey_server: ValkeyServer
 ) -> None:
@@ -133,6 +134,7 @@ def test_without_a_worker_each_entry_is_queued_once(valkey: redis.Redis) -> None
     assert sorted(enqueued(valkey)) == sorted(ID_PREFIX + entry.job for entry in SCHEDULE)
 
 
+@pytest.mark.long
 def test_a_scheduler_survives_a_restart_of_valkey(running: Running, valkey_server: ValkeyServer) -> None:
     process = a_scheduler(running, every=60)
     until(lambda: entries(valkey_server.client) == expected())

@@ -43,6 +43,7 @@ def kilobytes(process: psutil.Process, name: str) -> int:
     return sum(int(line.split()[1]) for line in lines if line.partition(":")[0].startswith(name))
 
 
+@pytest.mark.long
 def test_kept_connections_spread_evenly_over_the_workers(arbiter: tuple[psutil.Process, int]) -> None:
     process, port = arbiter
     connections = [get(port) for _ in range(CONNECTIONS)]
@@ -56,6 +57,7 @@ def test_kept_connections_spread_evenly_over_the_workers(arbiter: tuple[psutil.P
         connection.close()
 
 
+@pytest.mark.long
 def test_workers_share_what_the_arbiter_loaded_and_a_new_one_loads_nothing(
     arbiter: tuple[psutil.Process, int], running: Running
 ) -> None:

@@ -64,6 +64,7 @@ def in_a_job(running: Running, valkey_server: ValkeyServer, name: str) -> psutil
     return worker
 
 
+@pytest.mark.long
 def test_a_job_that_catches_every_exception_is_stopped_at_its_timeout(
     running: Running, valkey_server: ValkeyServer
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_job_runs_again_after_a_killed_work_horse_and_after_a_killed_worker(
     assert second_worker.wait(HANG_SECONDS) == 0
 
 
+@pytest.mark.long
 def test_a_terminated_worker_finishes_its_job(running: Running, valkey_server: ValkeyServer) -> None:
     worker = a_worker(running)
     enqueue(valkey_server.client, "sleep", "last", 1)
@@ -143,6 +145,7 @@ def test_a_killed_workers_job_runs_again_within_two_minutes(
     assert other.is_running()
 
 
+@pytest.mark.long
 def test_a_work_horse_closes_its_connection_to_postgresql(
     app: Flask, database: str, running: Running, valkey_server: ValkeyServer
 ) -> None:
@@ -164,6 +167,7 @@ def sessions() -> tuple[int, int]:
     return row[0], row[1]
 
 
+@pytest.mark.long
 def test_a_worker_without_valkey_says_so_once_a_minute(
     database: str, running: Running, valkey_server: ValkeyServer
 ) -> None:
@@ -177,6 +181,7 @@ def test_a_worker_without_valkey_says_so_once_a_minute(
     until(lambda: valkey_server.client.smembers("rq:workers"), details=running.output)
 
 
+@pytest.mark.long
 def test_every_line_of_a_web_server_in_production_is_json(database: str, running: Running) -> None:
     """gunicorn's lines, too."""
     port = str(free_port())
@@ -190,6 +195,7 @@ def test_every_line_of_a_web_server_in_production_is_json(database: str, running
     assert any("Shutting down" in line["event"] for line in lines if line.get("logger") == "gunicorn.error")
 
 
+@pytest.mark.long
 def test_a_job_leaves_no_line_in_the_log_of_postgresql(
     app: Flask, database: str, running: Running, valkey_server: ValkeyServer
 ) -> None:

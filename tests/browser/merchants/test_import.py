@@ -35,6 +35,7 @@ def choose(page: Page, path: Path) -> None:
     page.get_by_role("button", name="Go on to the columns").click()
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_a_shop_imports_its_spreadsheet(visit: Visit, tmp_path: Path, scripts: bool) -> None:
     amal = visit(scripts=scripts)

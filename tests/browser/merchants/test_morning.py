@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import BOTH, Visit
+from tests.browser.conftest import BOTH_IN_TIME, Visit
 from tests.browser.visitors import PASSWORD, Visitor
 from tests.pages.words import words
 
@@ -34,7 +34,7 @@ def late_plans(amal: Visitor, name: str, count: int) -> None:
         assert made.status == 201, made.text()
 
 
-@BOTH
+@BOTH_IN_TIME
 @pytest.mark.parametrize(
     "language", ["en", pytest.param("ar", marks=pytest.mark.proof)], ids=["in English", "in Arabic"]
 )

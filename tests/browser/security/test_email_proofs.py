@@ -57,6 +57,7 @@ def code_in(text: str) -> str:
     return match[1]
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_people_register_prove_their_emails_and_pay(visit: Visit, live: Live, catcher: Catcher, scripts: bool) -> None:
     run = "js" if scripts else "plain"
@@ -108,6 +109,7 @@ def test_people_register_prove_their_emails_and_pay(visit: Visit, live: Live, ca
     assert "Sign in" in newest_mail(stranger, catcher, victim, "You have an account already")
 
 
+@pytest.mark.long
 def test_a_change_of_an_email_is_undone_from_the_old_address(visit: Visit, live: Live, catcher: Catcher) -> None:
     noor = visit()
     fill_in_registration(noor, "customer", "noor", "noor@example.com")

@@ -125,7 +125,10 @@ def work(connections: Path, is_over: Callable[[], bool]) -> None:
     make_due(*PENDING_DELIVERIES)
 
 
-@pytest.mark.parametrize(("count", "kills", "each"), [(8, 1, 8), pytest.param(1_000, 30, 100, marks=pytest.mark.proof)])
+@pytest.mark.parametrize(
+    ("count", "kills", "each"),
+    [pytest.param(8, 1, 8, marks=pytest.mark.long), pytest.param(1_000, 30, 100, marks=pytest.mark.proof)],
+)
 def test_every_event_arrives_under_one_id_and_none_at_a_refused_address(
     amal: int, tmp_path: Path, figures: Figures, count: int, kills: int, each: int
 ) -> None:
