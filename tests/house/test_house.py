@@ -18,7 +18,9 @@ PORTAL = ROOT / "portal"
 SOURCES = sorted(PORTAL.rglob("*.py"))
 TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+MAIL_TEXTS = sorted((ROOT / "templates").rglob("*.txt"))
 SHEETS = sorted((ROOT / "static" / "css").rglob("*.css"))
+MAIL_SHEETS = sorted((ROOT / "templates").rglob("*.css"))
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
 BELOW_ENTRY_POINTS = [
     path
@@ -214,12 +216,12 @@ def test_tests_of_one_group_share_a_worker(request: pytest.FixtureRequest, worke
     assert worker_id == "master" or request.node.nodeid.endswith("@together")
 
 
-@pytest.mark.parametrize("path", [*TEMPLATES, *SHEETS, *SCRIPTS], ids=name)
+@pytest.mark.parametrize("path", [*TEMPLATES, *MAIL_TEXTS, *SHEETS, *MAIL_SHEETS, *SCRIPTS], ids=name)
 def test_lines_have_at_most_120_columns(path: Path) -> None:
     assert [number for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 120] == []
 
 
-@pytest.mark.parametrize("path", SHEETS, ids=name)
+@pytest.mark.parametrize("path", [*SHEETS, *MAIL_SHEETS], ids=name)
 def test_a_style_sheet_has_one_declaration_per_line(path: Path) -> None:
     text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
     assert [line for line in text.splitlines() if line.count(";") > 1 or re.search(r"\{\s*\S|\S\s*\}", line)] == []
