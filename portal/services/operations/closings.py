@@ -7,13 +7,13 @@ portal/reports/operations/wind_downs.py have passed since the last payment by ca
 from typing import Final
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.errors import Refused
 from portal.extensions import db
-from portal.models import ApiKey, Merchant
+from portal.models import ApiKey, Merchant, PlanDraft
 from portal.reports.operations import wind_downs
 from portal.services import emails, sweeps
 from portal.services.accounts import api_keys
@@ -72,6 +72,7 @@ def _end(merchant_id: int) -> None:
     db.session.execute(
         update(ApiKey).where(ApiKey.merchant_id == merchant_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     )
+    db.session.execute(delete(PlanDraft).where(PlanDraft.merchant_id == merchant_id))
     for owner_id in api_keys.owner_ids(merchant_id):
         emails.post(
             "merchant_closed",

@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import func, select
 
 from portal.domain import clock, permissions
 from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Forbidden, Refused
 from portal.extensions import db
-from portal.models import Plan
+from portal.models import Plan, PlanDraft
 from portal.reports.operations import wind_downs
 from portal.services.accounts import accounts, api_keys
 from portal.services.accounts.merchant_settings import Settings
@@ -19,7 +20,7 @@ from portal.services.adjustments import cancellations
 from portal.services.agreements import withdrawals
 from portal.services.operations import closings, merchant_deactivations
 from portal.services.payments import outcomes, refunds
-from portal.services.plans import plans
+from portal.services.plans import drafts, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import operations, people
 
@@ -96,6 +97,16 @@ def test_a_business_without_payments_ends_at_once() -> None:
     assert closings.end_closed() == 1
     assert standing(amal) == "closed"
     assert closings.end_closed() == 0
+
+
+def test_its_drafts_are_deleted_at_its_end(app: Flask) -> None:
+    dana = operations.a_draft_merchant(app)
+    drafts.save(operations.owner(dana), NewPlan("nadia@example.com", 60_00, 3, people.today_of(dana)))
+    closings.start(operations.owner(dana), shown_plans=0)
+    assert db.session.scalar(select(func.count()).select_from(PlanDraft)) == 1
+    closings.end_closed()
+    assert standing(dana) == "closed"
+    assert db.session.scalar(select(func.count()).select_from(PlanDraft)) == 0, "it holds emails that nobody needs"
 
 
 def test_a_payment_or_refund_in_flight_keeps_it_open() -> None:
