@@ -61,9 +61,10 @@ class PlanClosed(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class PlanReopened(Payload):
-    """An amount remains again."""
+    """An amount remains again. `disputed`: the dispute that the payment had ended goes on."""
 
     kind = "plan.reopened"
+    disputed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,7 @@ SENTENCES: Final[list[tuple[Payload, str]]] = [
     (PlanCompleted(), "Nothing remains. Plan completed"),
     (PlanClosed(), "Nothing remains. Plan closed"),
     (PlanReopened(), "Plan open again"),
+    (PlanReopened(disputed=True), "Plan open again, and disputed as before"),
     (PlanCancelled(amount=5_00, reason_id=1), "Plan cancelled, SAR 5.00 void"),
     (PlanCancelled(amount=5_00, cause="lapsed"), "Plan cancelled, SAR 5.00 void"),
     (PlanAccepted(), "Plan accepted"),

@@ -63,6 +63,9 @@ AGREEMENT_GUARDS = [
     Guard("disputed twice", "plans_disputed_once",
           "UPDATE plans SET disputed = true, disputed_at = now() WHERE id = :plan;"
           f"UPDATE plans SET disputed_at = {OUTSIDE} WHERE id = :plan", by="plans_fixed"),
+    Guard("a dispute that goes on without a reopening", "plans_disputed_once",
+          "UPDATE plans SET disputed_at = now(), dispute_ended_at = now() WHERE id = :plan;"
+          "UPDATE plans SET disputed = true, dispute_ended_at = NULL WHERE id = :plan", by="plans_fixed"),
     Guard("an installment that counts otherwise than its plan", "fk_installments_plan",
           "UPDATE installments SET counted = false WHERE id = :open"),
     Guard("an installment disputed without its plan", "fk_installments_plan",

@@ -54,6 +54,19 @@ def end_dispute(plan: Plan, outcome: DisputeOutcome, *, by: int | None) -> None:
     events.record(DisputeEnded(outcome=outcome), plan_id=plan.id, by=by)
 
 
+def dispute_goes_on(plan: Plan) -> bool:
+    """A reopened plan whose dispute ended by its payment alone is disputed again: its customer has not accepted it.
+
+    Whoever pays by the pay link may be the business, whose void or bounce reopens the plan. Returns whether it is so.
+    """
+    dispute = db.session.get(Dispute, plan.id, populate_existing=True) if plan.dispute_ended_at is not None else None
+    if dispute is None or dispute.outcome != "paid" or plan.accepted_at is not None:
+        return False
+    plan.disputed, plan.dispute_ended_at = True, None
+    dispute.ended_at = dispute.outcome = dispute.ended_by = None
+    return True
+
+
 def refuse_unsettled(plan: Plan) -> None:
     """Refuses: not_accepted, disputed. For acts that a person who has not agreed to the plan must not meet."""
     if plan.is_asked:

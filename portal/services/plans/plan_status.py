@@ -30,16 +30,17 @@ def recompute(
     in minor units, that this change brought in: then the plan kept money.
 
     A plan that is paid in full counts, though nobody accepted it; if it is owed again, it waits for acceptance again. A
-    plan that closes ends its dispute.
+    plan that closes ends its dispute, which goes on when the plan is owed again.
     """
     is_open = any(row.left > 0 for row in installments)
     kept = 0 if is_open else kept or _kept(plan.id)
     plan.updated_at = clock.now()
     if is_open:
         if plan.state != "active":
+            disputed = agreement.dispute_goes_on(plan)  # before the state: both are one statement, as the guard asks
             plan.state, plan.closed_at, plan.closed_by = "active", None, None
             agreement.wait_again(plan, installments)
-            events.record(PlanReopened(), plan_id=plan.id, by=None)
+            events.record(PlanReopened(disputed=disputed), plan_id=plan.id, by=None)
         return
     state: PlanState = "completed" if plan.cancelled_at is None and kept > 0 else "cancelled"
     changed = plan.state != state

@@ -123,7 +123,7 @@ def _plan_closed(payload: events.PlanClosed, scene: Scene) -> str:
 
 @sentence(events.PlanReopened, icon="receipt-text")
 def _plan_reopened(payload: events.PlanReopened, scene: Scene) -> str:
-    return str(_("Plan open again"))
+    return str(_("Plan open again, and disputed as before")) if payload.disputed else str(_("Plan open again"))
 
 
 @sentence(events.PlanCancelled, icon="ban")

@@ -12,7 +12,7 @@ from portal.extensions import db
 from portal.models import Dispute, Event, Reminder
 from portal.reports.operations import checks
 from portal.services.accounts import accounts
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.agreements import acceptances, disputes
 from portal.services.mail import delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments
@@ -207,6 +207,34 @@ class TestTheCustomer:
         assert people.plan_of(disputed).disputed
         payments.pay_plan(disputed, customer_id=omar, choice="all", shown=None, method="card_ok")
         assert ends(disputed) == ("paid", True)
+        assert no_rule_is_broken()
+
+    def test_it_goes_on_when_a_void_reopens_the_plan(self, app, amal, omar):
+        manual = people.owner(amal)
+        with acceptance(app, "off"):
+            plan_id = people.a_plan(amal, first=-40)
+            recorded = manual_payments.record(
+                plan_id, actor=manual, amount=1, method="cash", received_on=people.today_of(amal)
+            )
+        disputes.dispute(plan_id, customer_id=omar)
+        payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method="card_ok", link="pay")
+        assert ends(plan_id) == ("paid", True)
+        voids.void(recorded.payment_id, actor=manual, reason="A mistake")
+        plan = people.plan_of(plan_id)
+        assert plan.state == "active" and plan.disputed and ends(plan_id) == (None, True)
+        assert lateness.mark_late_installments() == 0, "it is not late while it is disputed"
+        assert no_rule_is_broken()
+        answered(plan_id, amal)
+        accept(plan_id)
+        assert ends(plan_id) == ("accepted", True)
+        assert no_rule_is_broken()
+
+    def test_it_goes_on_when_the_bank_takes_the_payment_back(self, amal, omar, disputed):
+        paid = payments.pay_plan(disputed, customer_id=omar, choice="all", shown=None, method="card_ok", link="pay")
+        assert ends(disputed) == ("paid", True)
+        people.bounce(paid.payment.id)
+        plan = people.plan_of(disputed)
+        assert plan.state == "active" and plan.disputed and ends(disputed) == (None, True)
         assert no_rule_is_broken()
 
     def test_upholding_needs_an_answer_and_calls_the_operator(self, amal, omar, olga, disputed):

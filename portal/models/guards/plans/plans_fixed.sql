@@ -1,5 +1,5 @@
 -- A plan's parties, currency, first schedule and withdrawal days never change (a rescheduling makes its interval custom), a cancelled plan stays cancelled, an acceptance
--- stays, and a plan is disputed once. One exception: the customer of an active plan changes while the account paid or
+-- stays, and a plan is disputed once; the dispute goes on with a plan that is open again. One exception: the customer of an active plan changes while the account paid or
 -- tried nothing, nothing is in flight, nothing accepted or disputed, nothing is collected automatically, and every link
 -- of the former customer has ended.
 -- Refuses with plans_fixed, plans_customer_fixed, plans_cancelled_stay, plans_accepted_stay or plans_disputed_once.
@@ -32,7 +32,9 @@ BEGIN
         PERFORM qist_refuse('plans_accepted_stay', 'an accepted plan stays accepted');
     END IF;
     IF (OLD.disputed_at IS NOT NULL AND NEW.disputed_at IS DISTINCT FROM OLD.disputed_at)
-       OR (OLD.dispute_ended_at IS NOT NULL AND NEW.dispute_ended_at IS DISTINCT FROM OLD.dispute_ended_at)
+       OR (OLD.dispute_ended_at IS NOT NULL AND NEW.dispute_ended_at IS DISTINCT FROM OLD.dispute_ended_at
+           AND NOT (NEW.dispute_ended_at IS NULL AND NEW.accepted_at IS NULL
+                    AND OLD.state <> 'active' AND NEW.state = 'active'))
        OR (OLD.accepted_at IS NOT NULL AND OLD.disputed_at IS NULL AND NEW.disputed_at IS NOT NULL) THEN
         PERFORM qist_refuse('plans_disputed_once', 'a plan is disputed once, before it is accepted');
     END IF;
