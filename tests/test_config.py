@@ -223,3 +223,56 @@ def test_previous_keys_are_a_list_of_strong_keys() -> None:
     assert other not in repr(settings)
     text = refusal({**PRODUCTION, "SECRET_KEY_PREVIOUS": f"{other},short"})
     assert "SECRET_KEY_PREVIOUS: its value is not accepted" in text and other not in text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"DATABASE_URL": "postgres://u:p@db.example.org/shop?sslmode=require"},
+        {"DATABASE_URL": "postgres://u:p@db/shop"},
+        {"DATABASE_URL": "postgres:///shop?host=db.example.org"},
+        {"DATABASE_URL": "postgres://u:p@127.0.0.1/shop?hostaddr=192.0.2.7"},
+        {"DATABASE_OWNER_URL": "postgres://u:p@db.example.org/shop"},
+        {"REDIS_URL": "redis://valkey:6379/0"},
+        {"REDIS_URL": "rediss://valkey:6379/0?ssl_cert_reqs=none"},
+        {"REDIS_URL": "rediss://valkey:6379/0?ssl_check_hostname=false"},
+        {"SMTP_SECURITY": "none"},
+    ],
+)
+def test_plain_connections_are_refused_where_the_operator_says_so(changed: dict[str, str]) -> None:
+    safe = PRODUCTION | {
+        "PLAIN_CONNECTIONS": "refused",
+        "DATABASE_URL": "postgres://u:p@db.example.org/shop?sslmode=verify-full",
+        "REDIS_URL": "rediss://valkey.example.org:6380/0?ssl_ca_certs=/ca.pem",
+    }
+    assert load(safe).plain_connections == "refused"
+    assert load(safe | changed | {"PLAIN_CONNECTIONS": "allowed"}).plain_connections == "allowed"
+    lines = refusal(safe | changed).splitlines()[1:]
+    assert [line.split(":")[0].strip() for line in lines] == list(changed)
+    assert "u:p" not in lines[0]
+
+
+def test_sockets_and_loopback_addresses_need_no_tls() -> None:
+    for database, valkey in (
+        ("postgres:///shop?host=/run/postgresql", "unix:///run/valkey.sock"),
+        ("postgres://u:p@127.0.0.1/shop", "redis://localhost:6379/0"),
+    ):
+        load(PRODUCTION | {"PLAIN_CONNECTIONS": "refused", "DATABASE_URL": database, "REDIS_URL": valkey})
+
+
+def test_hosts_of_webhooks_are_names() -> None:
+    assert load({"WEBHOOK_HOSTS": "hooks.example.org, *.Example.com"}).webhook_hosts == (
+        "hooks.example.org",
+        "*.example.com",
+    )
+    for wrong in ("*", "https://hooks.example.org", "*.org.*", "hooks", "hooks.example.org:443"):
+        assert "WEBHOOK_HOSTS" in refusal({"WEBHOOK_HOSTS": wrong})
+
+
+def test_the_file_of_breached_passwords_is_looked_at_by_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "digests"
+    assert "BREACHED_PASSWORDS" in refusal({"BREACHED_PASSWORDS": str(path)})
+    path.write_text("password\n")
+    assert "BREACHED_PASSWORDS" in refusal({"BREACHED_PASSWORDS": str(path)})
+    path.write_text("0" * 40 + ":12\r\n")
+    assert load({"BREACHED_PASSWORDS": str(path)}).breached_passwords == path

@@ -65,7 +65,7 @@ class ReadOnly(Forbidden):
 
 
 class FactorNeeded(Forbidden):
-    """An operator without the second factor that is required."""
+    """An account without the second factor that it needs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ def signed_in(
             g.caller = identify()
             if not unproven:
                 g.caller.actor.require_proof()
-            if second_factors.is_missing(g.caller.user):
+            if second_factors.is_missing(g.caller.user, is_member=bool(g.caller.memberships)):
                 raise FactorNeeded()
             if writes and not g.caller.can_write and (needs is None or needs in permissions.GIVEN_TO_KEYS):
                 raise ReadOnly()

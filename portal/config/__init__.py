@@ -86,6 +86,10 @@ class Settings:
     merchant_registration: Literal["approval", "open", "closed"]
     plan_acceptance: Literal["required", "off"]
     operator_factor: Literal["required", "off"]
+    member_factor: Literal["required", "off"]
+    breached_passwords: Path | None
+    webhook_hosts: tuple[str, ...]
+    plain_connections: Literal["allowed", "refused"]
     smtp_host: str | None
     smtp_port: int
     smtp_user: str | None
@@ -181,6 +185,16 @@ def load(environ: Mapping[str, str], *, needed: tuple[str, ...] = REQUIRED_IN_PR
                 "OPERATOR_SECOND_FACTOR", "required" if production else "off", parsers.choice("required", "off")
             ),
         ),
+        member_factor=cast(
+            'Literal["required", "off"]',
+            reader.value("MEMBER_SECOND_FACTOR", "off", parsers.choice("required", "off")),
+        ),
+        breached_passwords=reader.optional("BREACHED_PASSWORDS", parsers.breached_passwords),
+        webhook_hosts=reader.optional("WEBHOOK_HOSTS", parsers.webhook_hosts) or (),
+        plain_connections=cast(
+            'Literal["allowed", "refused"]',
+            reader.value("PLAIN_CONNECTIONS", "allowed", parsers.choice("allowed", "refused")),
+        ),
         plan_acceptance=cast(
             'Literal["required", "off"]',
             reader.value("PLAN_ACCEPTANCE", "required" if production else "off", parsers.choice("required", "off")),
@@ -227,11 +241,29 @@ def load(environ: Mapping[str, str], *, needed: tuple[str, ...] = REQUIRED_IN_PR
             reader.faults.append(
                 f"FLASK_DEBUG: {reader.text('FLASK_DEBUG')!r} is not accepted in production; leave it unset"
             )
+    if settings.plain_connections == "refused":
+        reader.faults += _plain_connections(settings)
     if settings.smtp_password and not settings.smtp_user:
         reader.faults.append("SMTP_USER: not set, though SMTP_PASSWORD is; set both or neither")
     if reader.faults:
         raise ConfigError("Qist can't start with this configuration:\n  " + "\n  ".join(reader.faults))
     return settings
+
+
+def _plain_connections(settings: Settings) -> list[str]:
+    """Connections over the network that others could read or answer, for PLAIN_CONNECTIONS=refused."""
+    faults = []
+    for name, url, remedy in (
+        ("DATABASE_URL", settings.database_url, "add sslmode=verify-full"),
+        ("DATABASE_OWNER_URL", settings.database_owner_url, "add sslmode=verify-full"),
+        ("REDIS_URL", settings.redis_url, "use rediss://, and let it check the certificate"),
+    ):
+        host = parsers.remote_host(url)
+        if url is not None and host is not None and not parsers.checks_certificate(url):
+            faults.append(f"{name}: {host} is reached without TLS or an unchecked certificate; {remedy}")
+    if settings.smtp_security == "none" and settings.smtp_host and not parsers.is_loopback(settings.smtp_host):
+        faults.append(f"SMTP_SECURITY: {settings.smtp_host} is reached without TLS; accepted: starttls, tls")
+    return faults
 
 
 def security_headers(settings: Settings) -> dict[str, str]:

@@ -3,7 +3,8 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from urllib.parse import SplitResult, urlsplit
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from limits import parse_many
 
@@ -101,6 +102,47 @@ def redis_url(text: str) -> str:
     if parts.scheme not in ("redis", "rediss", "unix") or not target:
         raise ValueError(accepted)
     return text
+
+
+def webhook_hosts(text: str) -> tuple[str, ...]:
+    """Names of hosts in lower case; `*.` in front of one stands for every name below it."""
+    hosts = tuple(host.lower() for host in re.split(r"[,\s]+", text) if host)
+    if not all(re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)+", host) for host in hosts):
+        raise ValueError("accepted: names of hosts, comma separated, such as hooks.example.org or *.example.org")
+    return hosts
+
+
+def breached_passwords(text: str) -> Path:
+    """The path of a file of SHA-1 digests in hexadecimal, one a line."""
+    try:
+        with open(text, "rb") as file:
+            line = file.readline(100)
+    except OSError as error:
+        raise ValueError(f"it can't be read: {error.strerror}") from None
+    if not re.match(rb"[0-9A-Fa-f]{40}[:\r\n]", line):
+        raise ValueError("accepted: a file of SHA-1 digests in hexadecimal, one a line, in order")
+    return Path(text).absolute()
+
+
+def remote_host(url: str | None) -> str | None:
+    """The host of an address of a server that is reached over the network: no socket and no loopback address."""
+    parts = urlsplit(url or "")
+    if parts.scheme == "unix":
+        return None
+    options = parse_qs(parts.query)
+    named = [parts.hostname, *options.get("host", []), *options.get("hostaddr", [])]
+    hosts = [host for name in named if name for host in name.split(",")]
+    return next((host for host in hosts if not host.startswith("/") and not is_loopback(host)), None)
+
+
+def checks_certificate(url: str) -> bool:
+    """Whether a connection to PostgreSQL or Valkey uses TLS and checks the server's certificate."""
+    parts = urlsplit(url)
+    options = parse_qs(parts.query)
+    if parts.scheme.startswith("postgres"):
+        return options.get("sslmode", [""])[-1] in ("verify-full", "verify-ca")
+    is_checked = options.get("ssl_cert_reqs", ["required"])[-1].lower() in ("required", "cert_required")
+    return parts.scheme == "rediss" and is_checked and options.get("ssl_check_hostname", ["true"])[-1].lower() in ON
 
 
 def parse_url(text: str, accepted: str) -> SplitResult:

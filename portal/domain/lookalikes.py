@@ -10,11 +10,27 @@ from functools import cache
 from typing import Final
 
 STAFF: Final = (
-    "admin", "administration", "administrator", "billing", "helpdesk", "hostmaster", "moderator", "noreply",
-    "official", "operator", "payments", "postmaster", "qist", "root", "security", "staff", "support", "sysadmin",
+    "abuse", "accounts", "admin", "admins", "administration", "administrator", "billing", "compliance", "contact",
+    "fraud", "help", "helpdesk", "hostmaster", "info", "moderator", "noreply", "official", "operator", "payments",
+    "postmaster", "qist", "refunds", "root", "security", "service", "staff", "superuser", "support", "sysadmin",
     "system", "team", "webmaster",
 )  # fmt: skip
 """Usernames by which readers would take an account for the installation's own."""
+BESIDE_STAFF: Final = (
+    "care",
+    "center",
+    "centre",
+    "client",
+    "customer",
+    "customers",
+    "desk",
+    "my",
+    "our",
+    "payment",
+    "the",
+    "your",
+)
+"""Words beside those of STAFF that leave the impression: "customer-support", "theqistteam"."""
 _ASCII: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "5": "s"})
 _PAIRS: Final = (("rn", "m"), ("vv", "w"))
 """Two letters that read as one."""
@@ -31,15 +47,19 @@ def skeleton(name: str) -> str:
 
 
 def reads_like_staff(username: str) -> bool:
-    """Whether a username reads like one of STAFF: "Аdmin" in Cyrillic, "ad-min", "Supp0rt", "qist_team", "admin42"."""
+    """Whether a username reads like one of STAFF, or is made of them alone, together or apart.
+
+    So do "Аdmin" in Cyrillic, "ad-min", "Supp0rt", "qist_team", "qistsupport", "customer-support" and "admin42".
+    """
     bare = username.strip("0123456789.+-_")
-    parts = {skeleton(part) for part in re.split(r"[.+_-]+", bare)} - {""}
-    return skeleton(bare) in _staff() or (bool(parts) and parts <= _staff())
+    return _staff().fullmatch(skeleton(bare)) is not None
 
 
 @cache
-def _staff() -> frozenset[str]:
-    return frozenset(map(skeleton, STAFF))
+def _staff() -> re.Pattern[str]:
+    """Skeletons with one word of STAFF at least."""
+    staff, beside = ("|".join(map(skeleton, words)) for words in (STAFF, BESIDE_STAFF))
+    return re.compile(rf"(?:{beside})*(?:{staff})(?:{staff}|{beside})*")
 
 
 @cache

@@ -15,7 +15,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -115,12 +115,13 @@ def is_refused(address: Address, *, allow_loopback: bool = False) -> bool:
     return any(address.version == network.version and address in network for network in _REFUSED)
 
 
-def check_url(url: str, *, allow_loopback: bool = False) -> str:
+def check_url(url: str, *, allow_loopback: bool = False, hosts: Collection[str] = ()) -> str:
     """The address of an endpoint, as it was typed, its scheme in lower case.
 
-    With `allow_loopback` also http to this machine, for development.
+    With `allow_loopback` also http to this machine, for development. `hosts` are the only ones to which requests may
+    go, as in WEBHOOK_HOSTS; none: every public one.
 
-    Refuses with BadUrl: bad_url; not_https; refused_address (an IP address to which nothing is sent).
+    Refuses with BadUrl: bad_url; not_https; refused_address (an IP address to which nothing is sent); refused_host.
     """
     try:
         parts = urlsplit(url)
@@ -142,7 +143,14 @@ def check_url(url: str, *, allow_loopback: bool = False) -> str:
         raise BadUrl("refused_address")
     if literal is not None and is_refused(literal):
         raise BadUrl("refused_address")
+    if hosts and not any(_is_below(host, name) for name in hosts):
+        raise BadUrl("refused_host")
     return url
+
+
+def _is_below(host: str, name: str) -> bool:
+    """Whether a host has this name, or for "*.example.org" a name below example.org."""
+    return host.endswith(name[1:]) if name.startswith("*.") else host == name
 
 
 def new_secret() -> str:
@@ -173,20 +181,21 @@ def send(
     request: Request,
     *,
     allow_loopback: bool = False,
+    hosts: Collection[str] = (),
     resolve: Resolve = resolve,
     tls: ssl.SSLContext | None = None,
     max_seconds: float = MAX_SECONDS,
 ) -> Reply:
     """Send a request and read its answer. Never raises for what the receiver does.
 
-    `tls` is the context of certificates (default: those of the system).
+    `hosts` as in `check_url`. `tls` is the context of certificates (default: those of the system).
     """
     started_at, start = clock.now(), time.monotonic()
     status, problem, answer = None, None, b""
     backend = _CheckedNetwork(start + max_seconds, resolve, allow_loopback=allow_loopback)
     context = tls if tls is not None else ssl.create_default_context()
     try:
-        check_url(request.url, allow_loopback=allow_loopback)
+        check_url(request.url, allow_loopback=allow_loopback, hosts=hosts)
         timestamp = int(started_at.timestamp())
         sent: dict[bytes | str, bytes | str] = {
             "Host": urlsplit(request.url).netloc,

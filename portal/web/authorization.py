@@ -25,7 +25,7 @@ P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
 
 FACTOR_PAGES: Final = frozenset({"second_factors", "passkeys", "fresh_sign_ins"})
-"""The blueprints that are open to an operator who lacks a second factor."""
+"""The blueprints that are open to an account which lacks a second factor that it needs."""
 START_ENDPOINTS = {"merchant": "dashboard.show", "customer": "home.show", "operator": "operator.show"}
 
 
@@ -67,8 +67,13 @@ def start_page(user: User | None) -> str:
 
 
 def lacks_factor() -> bool:
-    """Whether this is an operator without the second factor that is required, on any page but those that set it up."""
-    return request.blueprint not in FACTOR_PAGES and second_factors.is_missing(me())
+    """Whether the account lacks the second factor that is required, on any page but those that set it up."""
+    return request.blueprint not in FACTOR_PAGES and must_turn_factor_on()
+
+
+def must_turn_factor_on() -> bool:
+    """Whether the signed-in account can do nothing before it has a second factor."""
+    return second_factors.is_missing(me(), is_member=bool(me().memberships))
 
 
 def login_needed(view: View[P]) -> View[P]:

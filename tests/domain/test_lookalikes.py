@@ -35,7 +35,34 @@ def test_every_name_has_a_skeleton(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["amal", "adminah", "roots", "teamwork", "supporter_1", "amal_admin", "42", "-", "قسط"]
+    "name",
+    [
+        "amal",
+        "adminah",
+        "roots",
+        "teamwork",
+        "supporter_1",
+        "amal_admin",
+        "42",
+        "-",
+        "قسط",
+        "thecustomer",
+        "myshop",
+        "helper",
+        "infomax",
+    ],
 )
 def test_other_usernames_do_not_read_like_staff(name: str) -> None:
     assert not reads_like_staff(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "support", "Supp0rt", "qist_team", "admin42", "qistsupport", "SupportTeam", "customer-support",
+        "customersupport",
+        "theqistteam", "your.billing", "Qist-Fraud", "payment_security", "qіѕtsuрроrt",
+    ],
+)  # fmt: skip
+def test_usernames_made_of_the_words_of_staff_read_like_staff(name: str) -> None:
+    assert reads_like_staff(name)

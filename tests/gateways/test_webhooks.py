@@ -93,6 +93,37 @@ def test_development_takes_this_machine_by_http() -> None:
         webhooks.check_url("http://10.0.0.1/", allow_loopback=True)
 
 
+HOSTS = ("hooks.example.org", "*.example.com")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.example.org/x",
+        "https://a.example.com/",
+        "https://a.b.example.com:8443/",
+        "HTTPS://A.Example.com/",
+    ],
+)
+def test_a_permitted_host_is_taken(url: str) -> None:
+    assert webhooks.check_url(url, hosts=HOSTS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/", "https://evilexample.com/", "https://hooks.example.org.evil.example/",
+        "https://a.hooks.example.org/", "https://evil.example/?hooks.example.org", "https://8.8.8.8/",
+        "https://hooks.example.org./",
+    ],
+)  # fmt: skip
+def test_nothing_is_sent_to_another_host_than_the_permitted_ones(url: str) -> None:
+    with pytest.raises(BadUrl, match="refused_host"):
+        webhooks.check_url(url, hosts=HOSTS)
+    reply = webhooks.send(request(url), hosts=HOSTS, resolve=lambda host, port: pytest.fail("it was looked up"))
+    assert (reply.status, reply.problem) == (None, "refused_address")
+
+
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["fe80::1%eth0"], ["::ffff:127.0.0.1"]])
 def test_a_name_with_a_refused_address_is_not_connected_to(addresses: list[str]) -> None:
     with receiving() as receiver:

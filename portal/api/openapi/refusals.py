@@ -94,6 +94,7 @@ REFUSED: Final = {
         Invalid(Fault("url", "bad_url")),
         Invalid(Fault("url", "not_https")),
         Invalid(Fault("url", "refused_address")),
+        Invalid(Fault("url", "refused_address", about="host")),
         Invalid(Fault("?types", "unknown_event_type", names=EVENT_TYPES)),
         Invalid(Fault("username", "username_taken")),
     )

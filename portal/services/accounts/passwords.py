@@ -12,6 +12,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from flask import current_app
 
 from portal.errors import Busy, Fault
+from portal.gateways import breached_passwords
 from portal.models import User
 
 MIN_LENGTH: Final = 8
@@ -28,7 +29,7 @@ _slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
 def faults(password: str, *, hints: Iterable[str] = (), field: str = "password") -> list[Fault]:
-    """The faults of a new password: 8 to 128 characters (NFC), and zxcvbn's score of at least MIN_SCORE.
+    """The faults of a new password: 8 to 128 characters (NFC), zxcvbn's score of at least MIN_SCORE, not breached.
 
     `hints` are names that must not make the password: username, email, names of businesses. zxcvbn reads the first 72
     characters. Its time grows with their number, so it reads beginnings of 16 and 32 first: a beginning that is hard to
@@ -47,7 +48,7 @@ def faults(password: str, *, hints: Iterable[str] = (), field: str = "password")
     for length in READ_CHARACTERS:
         result = _zxcvbn()(password[:length], user_inputs=words)
         if result["score"] >= MIN_SCORE:
-            return []
+            return [Fault(field, "password_common")] if _is_breached(password) else []
         if length >= len(password):
             break
     dictionaries = {match.get("dictionary_name") for match in result["sequence"]}
@@ -56,6 +57,11 @@ def faults(password: str, *, hints: Iterable[str] = (), field: str = "password")
     if len(result["sequence"]) == 1 and "passwords" in dictionaries:
         return [Fault(field, "password_common")]
     return [Fault(field, "password_weak")]
+
+
+def _is_breached(password: str) -> bool:
+    path = current_app.config["QIST"].breached_passwords
+    return path is not None and breached_passwords.contains(path, password)
 
 
 def hints_of(user: User) -> list[str]:

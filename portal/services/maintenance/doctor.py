@@ -99,11 +99,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", state, "error", {"version": version})
     if roles.may_alter():
         yield Finding("database", "may_alter", "warning" if settings.production else "ok")
-    if (
-        settings.production
-        and (host := _elsewhere(settings.database_url))
-        and "sslmode=verify-" not in str(settings.database_url)
-    ):
+    url = settings.database_url or ""
+    if settings.production and (host := _elsewhere(url)) and not parsers.checks_certificate(url):
         yield Finding("database", "plain", "warning", {"host": host})
     if settings.production and settings.database_owner_url:
         yield Finding("database", "owner_url", "warning")
@@ -125,7 +122,8 @@ def _valkey(settings: Settings) -> Iterator[Finding]:
     parts = urlsplit(settings.redis_url)
     if parts.scheme != "unix" and parts.password is None:
         yield Finding("valkey", "no_password", "warning" if settings.production else "ok")
-    if settings.production and parts.scheme == "redis" and (host := _elsewhere(settings.redis_url)):
+    url = settings.redis_url
+    if settings.production and (host := _elsewhere(url)) and not parsers.checks_certificate(url):
         yield Finding("valkey", "plain", "warning", {"host": host})
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
@@ -135,7 +133,7 @@ def _valkey(settings: Settings) -> Iterator[Finding]:
 
 def _elsewhere(url: str | None) -> str | None:
     """The host of an address, if it is on another machine."""
-    host = urlsplit(url or "").hostname
+    host = parsers.remote_host(url)
     return host if host and _is_elsewhere(host) else None
 
 

@@ -64,14 +64,18 @@ def is_on(user_id: int) -> bool:
     return bool(db.session.scalar(select(or_(app, exists().where(Passkey.user_id == user_id)))))
 
 
-def is_missing(user: User | Account) -> bool:
-    """Whether this account must turn a factor on before it can do anything else: an operator, where that is required.
+def is_missing(user: User | Account, *, is_member: bool) -> bool:
+    """Whether this account must turn a factor on before it can do anything else.
 
-    OPERATOR_SECOND_FACTOR says so; production's default.
+    So must an operator under OPERATOR_SECOND_FACTOR=required, production's default, and under
+    MEMBER_SECOND_FACTOR=required an account with a proven email that belongs to a business (`is_member`).
     """
-    if not user.is_operator or current_app.config["QIST"].operator_factor != "required":
-        return False
-    return not is_on(user.id)
+    settings = current_app.config["QIST"]
+    if user.is_operator:
+        must = settings.operator_factor == "required"
+    else:
+        must = settings.member_factor == "required" and is_member and user.is_proven
+    return must and not is_on(user.id)
 
 
 @unit_of_work
@@ -142,7 +146,7 @@ def remove_app(user_id: int, *, keep_session_id: int | None = None) -> None:
     """Turn the app off. Without another factor the recovery codes end, too.
 
     Ends the account's sessions, but `keep_session_id`, and its API tokens.
-    Refuses: not_found; email_changed; last_factor (an operator needs one); busy.
+    Refuses: not_found; email_changed; last_factor (`is_missing`); busy.
     """
     lock(user_id)
     row = db.session.get(TotpSecret, user_id)
@@ -155,7 +159,8 @@ def remove_app(user_id: int, *, keep_session_id: int | None = None) -> None:
 
 def removed(user_id: int, factor: Factor, keep_session_id: int | None) -> None:
     """Inside a unit of work: record and mail the end of a factor. The account's other sessions and API tokens end."""
-    if is_missing(db.session.get_one(User, user_id)):
+    user = db.session.get_one(User, user_id)
+    if is_missing(user, is_member=bool(user.memberships)):
         raise Refused("last_factor")
     if not is_on(user_id):
         recovery_codes.end_inside(user_id)

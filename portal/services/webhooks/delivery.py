@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from flask import current_app
@@ -94,11 +94,11 @@ def deliver_due(limit: int = 500, resolve: Resolve = webhooks.resolve) -> int:
             if not claims:
                 break
             requests = _compose(claims)
-            allow_loopback = endpoints.allows_loopback()
+            options = {"allow_loopback": endpoints.allows_loopback(), "hosts": endpoints.permitted_hosts()}
 
-            def send(request: Request, allow: bool = allow_loopback) -> Reply | None:
+            def send(request: Request, options: dict[str, Any] = options) -> Reply | None:
                 try:
-                    return webhooks.send(request, allow_loopback=allow, resolve=resolve)
+                    return webhooks.send(request, resolve=resolve, **options)
                 except Exception:
                     log.exception("webhook.send_failed", event=request.name)
                     return None

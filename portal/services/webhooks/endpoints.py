@@ -70,7 +70,7 @@ def create(
     email_changes.require_settled(actor.user_id)
     if actor.standing == "draft":
         raise Refused("merchant_draft", about="webhooks")
-    url = _check(url, types)
+    checked = _check(url, types) or url
     query = select(func.count()).select_from(WebhookEndpoint.of_merchant(merchant.id).order_by(None).subquery())
     if (db.session.scalar(query) or 0) >= LIVE_MAX:
         raise Refused("too_many_endpoints", limit=LIVE_MAX)
@@ -78,7 +78,7 @@ def create(
     row = WebhookEndpoint(
         merchant_id=merchant.id,
         created_by=actor.user_id,
-        url=url,
+        url=checked,
         types=_in_order(types),
         secret=signing.sealed(secret),
         created_at=clock.now(),
@@ -105,8 +105,8 @@ def change(
     not_found; Invalid on url and types, as `create` does; busy.
     """
     row = lock(actor, name)
-    checked = _check(row.url if url is None else url, row.types if types is None else types)
-    if checked != row.url:
+    checked = _check(url, row.types if types is None else types)
+    if checked is not None and checked != row.url:
         email_changes.require_settled(actor.user_id)
         row.url, row.unreached, row.paused_until = checked, 0, None
         _report("webhook_changed", row, actor)
@@ -157,6 +157,12 @@ def allows_loopback() -> bool:
     return not current_app.config["QIST"].production
 
 
+def permitted_hosts() -> tuple[str, ...]:
+    """WEBHOOK_HOSTS: the only hosts to which requests may go; none: every public one."""
+    hosts: tuple[str, ...] = current_app.config["QIST"].webhook_hosts
+    return hosts
+
+
 def lock(actor: Actor, name: str) -> WebhookEndpoint:
     """Inside a unit of work: the endpoint of the actor's business, locked. Refuses: forbidden; not_found."""
     merchant_id = actor.business("keys")
@@ -183,14 +189,17 @@ def _tell_owners(row: WebhookEndpoint, actor: Actor, *, is_new: bool) -> None:
         )
 
 
-def _check(url: str, types: Collection[str]) -> str:
-    """The address as it is stored. Refuses: Invalid on url and types."""
+def _check(url: str | None, types: Collection[str]) -> str | None:
+    """The address as it is stored; None for None. Refuses: Invalid on url and types."""
     faults = []
     try:
-        url = webhooks.check_url(url, allow_loopback=allows_loopback())
+        if url is not None:
+            url = webhooks.check_url(url, allow_loopback=allows_loopback(), hosts=permitted_hosts())
     except webhooks.BadUrl as bad:
-        code = "refused_address" if bad.code == "refused_address" else "bad_url"
-        faults.append(Fault("url", "not_https" if bad.code == "not_https" else code))
+        if bad.code == "refused_host":
+            faults.append(Fault("url", "refused_address", about="host"))
+        else:
+            faults.append(Fault("url", bad.code if bad.code in ("refused_address", "not_https") else "bad_url"))
     if any(name not in EVENT_TYPES for name in types):
         faults.append(Fault("types", "unknown_event_type", names=EVENT_TYPES))
     if faults:

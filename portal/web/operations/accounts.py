@@ -19,6 +19,7 @@ from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
 from portal.web.operations.decisions import Decision, ask, decide
 from portal.web.respond import page
+from portal.web.security.fresh_sign_ins import fresh
 from portal.wording.lists import listed
 
 bp = Blueprint("operator_accounts", __name__, url_prefix="/operator/accounts")
@@ -103,6 +104,7 @@ def ask_to_remove_factors(user_id: int) -> Response:
 @bp.post("/<int:user_id>/remove-factors")
 @rate_limits.writing
 @needs("operate")
+@fresh("operator_accounts.ask_to_remove_factors")
 def remove_factors(user_id: int) -> Response:
     """Ask for the removal of the account's factors, 24 hours from now."""
     return decide(

@@ -9,6 +9,7 @@ use this machine, or reach it through a proxy or a tunnel.
 import hashlib
 import hmac
 import ipaddress
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -35,25 +36,12 @@ bp = Blueprint("outbox", __name__)
 PAGE_LENGTH: Final = 30
 COOKIE: Final = "qist_outbox"
 COOKIE_SECONDS: Final = 30 * 86_400
-FORWARDING: Final = frozenset(
-    {
-        "cdn-loop",
-        "cf-connecting-ip",
-        "client-ip",
-        "fastly-client-ip",
-        "forwarded",
-        "forwarded-for",
-        "true-client-ip",
-        "via",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "x-forwarded",
-        "x-original-forwarded-for",
-        "x-original-host",
-        "x-real-ip",
-    }
+FORWARDING: Final = re.compile(
+    r"forward|proxy|^(x|cf|fly|fastly|tailscale|ngrok|cloudfront|true|client)-|^(via|cdn-loop|front-end-https)$"
 )
-"""Headers, beside those that begin with X-Forwarded, by which a proxy or a tunnel shows itself."""
+"""Headers by which a proxy or a tunnel shows itself. Browsers send none of them by themselves."""
+OWN_HEADERS: Final = frozenset({"x-csrftoken", "x-requested-with"})
+"""Headers that a page's own scripts may send."""
 SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox"
 MAIL_POLICY: Final = (
     f"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; "
@@ -152,7 +140,7 @@ def is_local() -> bool:
     if settings.smtp_host is not None or not settings.demo_logins_work or not settings.secret_key:
         return False
     names = [name.lower() for name, _value in request.headers]
-    if any(name in FORWARDING or name.startswith("x-forwarded") for name in names):
+    if any(FORWARDING.search(name) and name not in OWN_HEADERS for name in names):
         return False
     hosts = urlsplit(settings.public_url).hostname, urlsplit(f"//{request.host}").hostname
     return _is_loopback(request.remote_addr) and all(host in LOOPBACK or _is_loopback(host) for host in hosts)

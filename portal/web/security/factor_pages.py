@@ -6,7 +6,7 @@ from wtforms import HiddenField, StringField
 
 from portal.errors import Refused
 from portal.services.security import passkeys, second_factors
-from portal.web.authorization import me
+from portal.web.authorization import me, must_turn_factor_on
 from portal.web.forms import Form, Needed, OneLine
 from portal.web.respond import confidential, page
 from portal.wording.lazy import lazy_gettext as _l
@@ -26,7 +26,7 @@ def index(status: int, *, problem: str = "", passkey_form: PasskeyForm | None = 
         status,
         state=second_factors.state(me().id),
         passkeys=passkeys.of_user(me().id),
-        must=second_factors.is_missing(me()),
+        must=must_turn_factor_on(),
         party=party,
         is_origin=party is not None and request.host_url.rstrip("/") == party.origin,
         form=passkey_form or PasskeyForm(formdata=None),

@@ -310,6 +310,7 @@ FAULTS: Final[Table] = {
     ("bad_url", ""): _l("Enter an address like https://shop.example.com/webhooks, without a name and a password."),
     ("not_https", ""): _l("Enter an address that begins with https."),
     ("refused_address", ""): _l("Nothing is sent to this address. Enter the address of a server on the internet."),
+    ("refused_address", "host"): _l("The operators of this site permit no webhooks to this host."),
     ("unknown_event_type", ""): _unknown_event_type,
     ("unknown_parameter", ""): _unknown_parameter,
     ("wrong_type", ""): _l("This value has another type than the field."),

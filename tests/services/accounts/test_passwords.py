@@ -1,8 +1,12 @@
 """The rules of passwords: length, NFC, and how hard they are to guess."""
 
+import dataclasses
+import hashlib
 import time
+from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from portal.services.accounts import passwords
 
@@ -59,3 +63,15 @@ def test_no_password_takes_long_to_check(password: str) -> None:
     began = time.process_time()
     passwords.faults(password[:128], hints=HINTS)
     assert time.process_time() - began < 2
+
+
+def test_a_breached_password_is_refused(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    breached = "caf\u00e9 au lait vert"
+    path = tmp_path / "digests"
+    path.write_text(f"{hashlib.sha1(breached.encode(), usedforsecurity=False).hexdigest().upper()}:3\n")
+    for password in (breached, "cafe\u0301 au lait vert"):
+        assert passwords.faults(password) == []
+    monkeypatch.setitem(app.config, "QIST", dataclasses.replace(app.config["QIST"], breached_passwords=path))
+    for password in (breached, "cafe\u0301 au lait vert"):
+        assert [fault.code for fault in passwords.faults(password)] == ["password_common"]
+    assert passwords.faults("seven green boats") == []

@@ -65,6 +65,8 @@ def test_production_needs_an_address_a_mail_server_and_a_gateway(settings: Any) 
         ({"smtp_host": "mail.shop.test", "smtp_security": "none"}, "smtp"),
         ({"redis_url": "redis://:word@valkey.shop.test/0"}, "valkey"),
         ({"database_url": "postgresql+psycopg://qist@db.shop.test/qist?sslmode=require"}, "database"),
+        ({"redis_url": "rediss://:word@valkey.shop.test/0?ssl_cert_reqs=none"}, "valkey"),
+        ({"database_url": "postgresql+psycopg://qist@/qist?host=db.shop.test"}, "database"),
         ({"smtp_host": "mail.shop.test", "smtp_security": "starttls"}, None),
         ({"smtp_host": "mail", "smtp_security": "none"}, None),
         ({"smtp_host": "127.0.0.2", "smtp_security": "none"}, None),

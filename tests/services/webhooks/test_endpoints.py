@@ -1,17 +1,21 @@
 """Acts on endpoints: security events of the business, mails to its owners, and none while an email is unsettled."""
 
+import dataclasses
+
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from portal.domain.permissions import Actor
-from portal.errors import Refused
+from portal.errors import Invalid, Refused
 from portal.extensions import db
-from portal.models import Email, User
+from portal.models import Email, User, WebhookAttempt
 from portal.reports import security_events
 from portal.services.mail import content
 from portal.services.mail.facts import NoLongerTrue
-from portal.services.webhooks import endpoints
+from portal.services.webhooks import delivery, endpoints
 from portal.wording import language
+from portal.wording.refusals import fault_sentence
 from portal.wording.security_events import security_event
 from tests.fixtures import people
 from tests.fixtures import proofs as mailed_proofs
@@ -81,3 +85,43 @@ def test_the_mail_says_who_sends_the_events_where(amal: int, arabic: None) -> No
 
 def test_a_scheme_in_capitals_is_stored_in_lower_case(amal: int) -> None:
     assert an_endpoint(people.owner(amal), "HTTPS://shop.example.com/Hooks").url == "https://shop.example.com/Hooks"
+
+
+def test_an_endpoint_is_on_a_host_that_the_operators_permit(
+    app: Flask, amal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = made(people.owner(amal))
+    settings = dataclasses.replace(app.config["QIST"], webhook_hosts=("hooks.example.org",))
+    monkeypatch.setitem(app.config, "QIST", settings)
+    with pytest.raises(Invalid) as raised:
+        made(people.owner(amal))
+    (fault,) = raised.value.faults
+    assert fault_sentence(fault) == "The operators of this site permit no webhooks to this host."
+    db.session.rollback()
+    with pytest.raises(Invalid):
+        endpoints.change(before, actor=people.owner(amal), url=SHOP + "/2")
+    db.session.rollback()
+    endpoints.change(before, actor=people.owner(amal), url="https://hooks.example.org/")
+
+
+def test_an_endpoint_of_before_gets_nothing_once_its_host_is_not_permitted(
+    app: Flask, amal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(people.owner(amal))
+    people.a_plan(amal)
+    monkeypatch.setitem(
+        app.config, "QIST", dataclasses.replace(app.config["QIST"], webhook_hosts=("hooks.example.org",))
+    )
+    assert delivery.deliver_due(resolve=lambda host, port: pytest.fail("it was looked up")) == 1
+    assert db.session.scalars(select(WebhookAttempt.problem)).all() == ["refused_address"]
+
+
+def test_an_endpoint_of_before_can_be_turned_off_and_deleted(
+    app: Flask, amal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = made(people.owner(amal))
+    monkeypatch.setitem(
+        app.config, "QIST", dataclasses.replace(app.config["QIST"], webhook_hosts=("hooks.example.org",))
+    )
+    endpoints.change(name, actor=people.owner(amal), enabled=False)
+    endpoints.delete(name, actor=people.owner(amal))

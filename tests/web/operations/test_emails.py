@@ -107,6 +107,16 @@ def test_the_link_of_the_terminal_is_exchanged_for_a_cookie(app, kept, stranger)
         "Via",
         "X-Real-IP",
         "CF-Connecting-IP",
+        "Cf-Ray",
+        "X-Envoy-External-Address",
+        "X-Amzn-Trace-Id",
+        "X-Original-URL",
+        "X-Scheme",
+        "Fly-Client-IP",
+        "Tailscale-User-Login",
+        "True-Client-IP",
+        "WL-Proxy-Client-IP",
+        "Front-End-Https",
     ],
 )
 def test_a_proxy_or_a_tunnel_opens_no_outbox(app, client, kept, stranger, header):
@@ -115,6 +125,11 @@ def test_a_proxy_or_a_tunnel_opens_no_outbox(app, client, kept, stranger, header
         assert client.get(path, **through).status_code == 303
     assert stranger.get(f"/outbox/open/{app.config['QIST'].outbox_token}", **through).status_code == 404
     assert client.get("/outbox").status_code == 200
+
+
+def test_the_headers_of_a_browser_and_of_the_pages_scripts_open_it(client, kept):
+    headers = {"X-Requested-With": "XMLHttpRequest", "X-CSRFToken": "x", "Sec-Fetch-Mode": "cors"}
+    assert client.get(f"/outbox/{kept}", headers=headers).status_code == 200
 
 
 def test_a_public_address_opens_no_outbox(app, client, kept, changed):

@@ -3,13 +3,17 @@
 import dataclasses
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
+from portal.domain import clock
 from portal.errors import Refused
 from portal.extensions import db
+from portal.models import UserSession
 from portal.services.accounts import tokens
 from portal.services.operations import lost_factors
 from portal.services.security import passkeys, second_factors
@@ -45,7 +49,7 @@ def test_an_operator_without_a_factor_can_only_turn_one_on(app: Flask, olga: int
     assert browser.post(f"{PAGE}/app/confirm", data={"code": code}).status_code == 201
     assert browser.get("/operator").status_code == 200
     refused = browser.post(f"{PAGE}/app/remove")
-    assert refused.status_code == 409 and "Operators need a second factor" in refused.text
+    assert refused.status_code == 409 and "This account needs a second factor" in refused.text
     with app.app_context():
         assert second_factors.is_on(olga)
         with pytest.raises(Refused):
@@ -91,6 +95,26 @@ def test_an_operator_asks_for_the_removal_and_the_mailed_link_stops_it(app: Flas
     assert visitor.post(f"/factor-removals/{token}").location == "/login"
     assert visitor.get(f"/factor-removals/{token}").status_code == 404
     assert visitor.post(f"/factor-removals/{token}").status_code == 404
+
+
+def test_a_stolen_session_of_an_operator_asks_for_no_removal(app: Flask, olga: int) -> None:
+    with app.app_context():
+        omar = people.omar()
+        factors.turn_on(omar)
+    browser = browser_of(app, "olga")
+    with app.app_context():
+        before = clock.now() - timedelta(minutes=16)
+        db.session.execute(update(UserSession).values(confirmed_at=before))
+        db.session.commit()
+    page = f"/operator/accounts/{omar}/remove-factors"
+    assert browser.post(page, data={"reason": "Lost the phone"}).location == "/account/fresh-sign-in"
+    with app.app_context():
+        assert lost_factors.waiting(omar) is None
+    assert browser.post("/account/fresh-sign-in", data={"password": people.PASSWORD}).location == page
+    assert "Lost the phone" in browser.get(page).text, "what was typed came back"
+    assert browser.post(page, data={"reason": "Lost the phone"}).location == f"/operator/accounts/{omar}"
+    with app.app_context():
+        assert lost_factors.waiting(omar) is not None
 
 
 @pytest.fixture
