@@ -4,6 +4,7 @@ The layout mirrors for a language that runs from right to left. Lengths are poin
 """
 
 import io
+from codecs import BOM_UTF16_BE
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from flask_babel import pgettext
 
 from portal.domain import money
 from portal.web import filters
-from portal.web.documents import typeface
+from portal.web.documents import fonts, typeface
 
 if TYPE_CHECKING:
     from reportlab.pdfgen.canvas import Canvas
@@ -30,6 +31,10 @@ LOGO: Final = (150.0, 54.0)
 """The largest width and height of a logo."""
 LABEL: Final = 0.34
 """The part of the width that labels of facts take."""
+FILLED, FILLED_AND_STROKED = 0, 2
+"""Ways to draw letters. The second makes a font without a bold weight bold."""
+STROKE: Final = 0.03
+"""The width of that stroke, in sizes of the text."""
 INK: Final = (0.09, 0.11, 0.15)
 MUTED: Final = (0.36, 0.39, 0.45)
 
@@ -210,11 +215,22 @@ class Sheet:
         return buffer.getvalue()
 
     def _draw(self, canvas: "Canvas", text: Text) -> None:
-        line = canvas.beginText(text.x, text.y)
-        line.setFillColorRGB(*text.style.colour)
-        for font, piece in typeface.runs(typeface.visual(text.text, rtl=self.rtl), bold=text.style.bold):
-            line.setFont(font, text.style.size)
-            line.textOut(piece)
+        style, line = text.style, canvas.beginText(text.x, text.y)
+        line.setFillColorRGB(*style.colour)
+        line.setStrokeColorRGB(*style.colour)
+        for name, piece in typeface.runs(typeface.visual(text.text, rtl=self.rtl), bold=style.bold):
+            font, drawn = fonts.drawn(piece, name, style.size)
+            line.setFont(font, style.size)
+            line.setTextRenderMode(FILLED_AND_STROKED if style.bold and font in fonts.SINGLE else FILLED)
+            if drawn == piece and max(piece) <= "\uffff":
+                line.textOut(drawn)
+            else:  # tells a reader's search what the forms stand for; reportlab's own table ends at U+FFFF
+                said = (BOM_UTF16_BE + piece.encode("utf-16-be")).hex()
+                line._code.append(f"/Span <</ActualText <{said}>>> BDC")
+                line.textOut(drawn)
+                line._code.append("EMC")
+        line.setTextRenderMode(FILLED)
+        canvas.setLineWidth(style.size * STROKE)
         canvas.drawText(line)
 
     def _head(self, columns: Sequence[Column]) -> None:

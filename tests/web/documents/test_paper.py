@@ -193,14 +193,6 @@ def test_bold_letters_are_wider_and_in_fonts_of_their_own(app: Flask, database: 
         assert typeface.width(text, 10, bold=True) > typeface.width(text, 10)
 
 
-def test_letters_without_a_font_are_question_marks() -> None:
-    assert typeface.runs("A本ب", bold=True) == [
-        ("Inter-Bold", "A"),
-        ("Inter-Bold", "?"),
-        ("NotoSansArabic-Bold", "ب"),
-    ]
-
-
 @pytest.mark.parametrize("rtl", [False, True])
 def test_nothing_is_outside_of_the_margins(app: Flask, rtl: bool) -> None:
     with app.test_request_context("/"):

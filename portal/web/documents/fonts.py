@@ -1,0 +1,96 @@
+"""Fonts of documents: which of the vendored files has a letter, and its width.
+
+Inter and Noto Sans Arabic have two weights. Every other script has one, which bold text draws with a thicker line. A
+file is read when a text first needs a letter that the files before it lack.
+"""
+
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+VENDOR: Final = Path(__file__).parents[3] / "static" / "vendor"
+ARABIC: Final = "NotoSansArabic"
+EMOJI: Final = "NotoEmoji"
+CJK: Final = "DroidSansFallback"
+WEIGHTS: Final = {
+    "Inter": VENDOR / "inter" / "inter-400.ttf",
+    "Inter-Bold": VENDOR / "inter" / "inter-700.ttf",
+    ARABIC: VENDOR / "noto-sans-arabic" / "noto-sans-arabic-400.ttf",
+    f"{ARABIC}-Bold": VENDOR / "noto-sans-arabic" / "noto-sans-arabic-700.ttf",
+}
+SHAPED: Final = {
+    f"NotoSans{script.capitalize()}": VENDOR / f"noto-sans-{script}" / f"noto-sans-{script}-400.ttf"
+    for script in (
+        "bengali",
+        "devanagari",
+        "gujarati",
+        "gurmukhi",
+        "kannada",
+        "khmer",
+        "lao",
+        "malayalam",
+        "myanmar",
+        "sinhala",
+        "tamil",
+        "telugu",
+        "thai",
+    )
+}
+"""Scripts whose letters change their form or place beside others."""
+SINGLE: Final = (
+    {
+        "NotoSansHebrew": VENDOR / "noto-sans-hebrew" / "noto-sans-hebrew-400.ttf",
+        "NotoSansArmenian": VENDOR / "noto-sans-armenian" / "noto-sans-armenian-400.ttf",
+        "NotoSansGeorgian": VENDOR / "noto-sans-georgian" / "noto-sans-georgian-400.ttf",
+        "NotoSansEthiopic": VENDOR / "noto-sans-ethiopic" / "noto-sans-ethiopic-400.ttf",
+    }
+    | SHAPED
+    | {
+        "NotoSansSymbols2": VENDOR / "noto-sans-symbols-2" / "noto-sans-symbols-2-400.ttf",
+        EMOJI: VENDOR / "noto-emoji" / "noto-emoji-400.ttf",
+        "NotoSansSymbols": VENDOR / "noto-sans-symbols" / "noto-sans-symbols-400.ttf",
+        CJK: VENDOR / "droid-sans-fallback" / "droid-sans-fallback-400.ttf",
+    }
+)
+REGULAR: Final = ("Inter", ARABIC, *SINGLE)
+BOLD: Final = ("Inter-Bold", f"{ARABIC}-Bold", *SINGLE)
+LIGATURES: Final = frozenset({*SHAPED, EMOJI})
+"""The fonts with forms and places of letters that HarfBuzz finds."""
+MISSING: Final = "\u25a1"
+"""A box, drawn for a letter that no font has."""
+
+
+@cache
+def letters(name: str) -> frozenset[int]:
+    """Register the font with reportlab. Returns its letters."""
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    font = TTFont(name, str((WEIGHTS | SINGLE)[name]))
+    pdfmetrics.registerFont(font)
+    return frozenset(font.face.charToGlyph)
+
+
+@lru_cache(maxsize=4096)
+def font_of(letter: str, *, bold: bool) -> str:
+    """The first font that has the letter, or an empty string."""
+    return next((name for name in (BOLD if bold else REGULAR) if ord(letter) in letters(name)), "")
+
+
+@lru_cache(maxsize=1024)
+def drawn(text: str, font: str, size: float) -> tuple[str, Any]:
+    """The font and the text for reportlab: letters in their forms and places, boxes for letters without a font."""
+    from reportlab.pdfbase.ttfonts import shapeStr
+
+    if not font:
+        return font_of(MISSING, bold=False), MISSING * len(text)
+    return font, shapeStr(text, font, size) if font in LIGATURES else text
+
+
+def width(text: str, font: str, size: float) -> float:
+    """The width of a text in one font, in points."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    name, shown = drawn(text, font, size)
+    steps = getattr(shown, "__shapeData__", None)
+    return sum(step.x_advance for step in steps) * size / 1000 if steps else float(stringWidth(shown, name, size))
