@@ -1,4 +1,5 @@
--- The sums behind a business's figures: rows of changes, which a job folds into fewer rows with the same sums.
+-- The sums behind a business's figures: rows of changes, which a job folds into fewer rows with the same sums, and what
+-- each customer owes.
 
 CREATE TABLE due_totals (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_due_totals PRIMARY KEY,
@@ -35,3 +36,12 @@ CREATE TABLE collected_totals (
 
 CREATE INDEX ix_collected_totals_merchant_id ON collected_totals (merchant_id);
 CREATE INDEX ix_collected_totals_fresh_merchant_id ON collected_totals (merchant_id) WHERE NOT folded;
+
+CREATE TABLE customer_balances (
+    merchant_id bigint NOT NULL,
+    customer_id bigint NOT NULL,
+    owed bigint NOT NULL,
+    CONSTRAINT pk_customer_balances PRIMARY KEY (merchant_id, customer_id)
+);
+
+CREATE INDEX ix_customer_balances_merchant_id_owed_customer_id ON customer_balances (merchant_id, owed, customer_id);

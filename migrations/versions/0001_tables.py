@@ -48,7 +48,7 @@ def downgrade() -> None:
     op.execute(
         "DROP TABLE webhook_attempts, webhook_deliveries, webhook_endpoints, "
         "sign_in_codes, kept_forms, factor_removals, passkey_challenges, passkeys, sign_in_steps, recovery_codes, totp_secrets, "
-        "security_events, collected_totals, due_totals, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
+        "security_events, customer_balances, collected_totals, due_totals, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
         "automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, disputes, reschedule_proposals, acceptances, customers, texts, shop_reports, "
         "invitations, installments, plan_grams, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "

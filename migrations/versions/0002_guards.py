@@ -52,6 +52,7 @@ GUARDS = (
     "customers_listed",
     "users_listed",
     "plans_listed",
+    "customer_balances",
     "events_published",
     "due_totals",
     "collected_totals",

@@ -42,7 +42,7 @@ from portal.models.security.second_factors import RecoveryCode, SignInStep, Totp
 from portal.models.security.sign_in_codes import SignInCode
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
-from portal.models.totals import CollectedTotal, DueTotal
+from portal.models.totals import CollectedTotal, CustomerBalance, DueTotal
 from portal.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "CollectedTotal",
     "Contact",
     "Customer",
+    "CustomerBalance",
     "Dispute",
     "DueTotal",
     "Email",

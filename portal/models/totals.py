@@ -1,5 +1,7 @@
 """The sums behind a business's figures. Triggers add a row for each change; services/books/totals.py folds rows.
 
+What a customer owes is one row, which a trigger keeps, so that an index has the order of a list.
+
 The sum over all rows of a key is exact in every snapshot. The rows have no foreign key: triggers copy the business of
 an installment or a ledger entry, and a foreign key would lock the business's row in every payment.
 """
@@ -70,3 +72,19 @@ class CollectedTotal(Model):
         Index("ix_collected_totals_merchant_id", "merchant_id"),
         Index("ix_collected_totals_fresh_merchant_id", "merchant_id", postgresql_where=_FRESH),
     )
+
+
+class CustomerBalance(Model):
+    """The amount that a customer owes a business: what remains of the installments that count.
+
+    Minor units of the home currency, which is fixed once a plan exists and needs no column here. Every customer with a
+    plan has a row.
+    """
+
+    __tablename__ = "customer_balances"
+
+    merchant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    customer_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    owed: Mapped[Minor]
+
+    __table_args__ = (Index("ix_customer_balances_merchant_id_owed_customer_id", "merchant_id", "owed", "customer_id"),)

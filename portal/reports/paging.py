@@ -44,11 +44,13 @@ class Order:
     """How a list is sorted: by `keys`, attributes of its rows, which are together unique.
 
     With `has_nulls` the first key of some rows is NULL: they come last in both directions, sorted by the other keys.
+    The first `lead` keys are of another table than the rest: a later page begins in that table's index.
     """
 
     keys: tuple[Key, ...]
     descending: bool = False
     has_nulls: bool = False
+    lead: int = 0
 
     def columns(self) -> list[ColumnElement[Any]]:
         """The columns of ORDER BY, for a file of the whole list."""
@@ -99,8 +101,12 @@ def _fetch(
     rows: list[Any] = []
     for part, keys in parts[:: -1 if backwards else 1]:
         if position is not None:
+            falls = order.descending != backwards
             columns = tuple_(*keys)
-            part = part.where(columns < position if order.descending != backwards else columns > position)
+            part = part.where(columns < position if falls else columns > position)
+            if lead := order.lead and order.lead - (len(order.keys) - len(keys)):
+                columns, start = tuple_(*keys[:lead]), position[:lead]
+                part = part.where(columns <= start if falls else columns >= start)
         part = part.order_by(*_sorted(order.keys, descending=order.descending != backwards))
         rows += read(part.limit(limit + 1 - len(rows)))
         position = None

@@ -49,6 +49,7 @@ RULES: Final = {
     "ledger_balanced": _l("Every ledger entry sums to zero, in the currency of its plan"),
     "due_totals": _l("The sums of what is due, paid and late on each day are what its installments say"),
     "collected_totals": _l("The sums of what was collected on each day are what the ledger says"),
+    "customer_balances": _l("What each customer owes is what remains of their installments"),
     "gateway_unknown_charges": _l("The gateway charged nothing that we do not know of"),
     "gateway_unknown_refunds": _l("The gateway gave back nothing that we do not know of"),
     "gateway_refunded_beyond": _l("The gateway gave back no more of a charge than it charged"),

@@ -302,6 +302,8 @@ GUARDS = [
     Guard("a reset that never worked", "ck_password_resets_expires", a_reset(expires_at="now() - interval '1 s'")),
     Guard("two resets of one token", "uq_password_resets_token_hash",
           a_reset(ended_at="now()") + ";" + a_reset()),
+    Guard("two balances of a customer", "pk_customer_balances",
+          "DELETE FROM customer_balances; INSERT INTO customer_balances VALUES (:amal, :omar, 1), (:amal, :omar, 2)"),
     Guard("a sixth reset link that works", "ck_password_resets_place", a_reset(place="6")),
     Guard("two reset links that work in one place", "uq_password_resets_live_user_id_place",
           a_reset() + ";" + a_reset(token_hash="sha256('b')")),

@@ -52,6 +52,8 @@ ELSEWHERE = {
     "customers_listed": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
     "users_listed": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
     "plans_listed_update": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
+    "customer_balances": "test_a_customers_balance_follows_their_installments",
+    "customer_balances_update": "test_a_customers_balance_follows_their_installments",
     "plans_listed": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
     "events_published_insert": "tests/api/resources/test_events.py",
     "pk_merchants": "a plain key",
@@ -202,6 +204,29 @@ def test_the_instant_of_the_last_change_moves_with_every_change(context):
                 connection.execute(text(f"UPDATE {table} SET {change}"))  # noqa: S608 names of this test
                 instants.append(connection.execute(query).scalar_one())
         assert instants[0] < instants[1] < instants[2] == instants[3], (table, instants)
+
+
+def test_a_customers_balance_follows_their_installments(context):
+    """By raw SQL: new and paid installments, a plan that does not count, and one that gets another customer."""
+    amal, omar, sara = people.amal(), people.omar(), people.sara()
+    first = people.a_plan(amal, total=90_00, count=3)
+    second = people.a_plan(amal, total=10_00, count=1)
+    query = text("SELECT customer_id, owed FROM customer_balances WHERE merchant_id = :amal")
+    waits = "UPDATE plans SET counted = false, lapses_at = now() WHERE id = :second"
+    counts = "UPDATE plans SET counted = true, lapses_at = NULL WHERE id = :second"
+    for change, expected in (
+        ("SELECT 1", {omar: 100_00}),
+        ("UPDATE installments SET credited = 5 WHERE plan_id = :first AND number > 1", {omar: 99_90}),
+        (waits, {omar: 89_90}),
+        (counts, {omar: 99_90}),
+        ("UPDATE invitations SET revoked_at = now(), revoked_for = 'corrected' WHERE plan_id = :second", {omar: 99_90}),
+        ("UPDATE plans SET customer_id = :sara WHERE id = :second", {omar: 89_90, sara: 10_00}),
+        (waits, {omar: 89_90, sara: 0}),
+    ):
+        with raw() as connection:
+            connection.execute(text(change), {"first": first, "second": second, "sara": sara})
+        with raw() as connection:
+            assert dict(connection.execute(query, {"amal": amal}).all()) == expected, change
 
 
 def test_grams_follow_what_a_search_finds(context):

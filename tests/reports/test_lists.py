@@ -53,10 +53,13 @@ def test_tallies_agree_with_their_lists(amal: Actor) -> None:
         InstallmentFilters(status="late", currency="SAR", due_before=middle),
         InstallmentFilters(status="late", due_after=middle),
         InstallmentFilters(status="late", customer_email="omar@example.com"),
+        InstallmentFilters(status="open"),
+        InstallmentFilters(status="open", currency="SAR", due_before=middle),
+        InstallmentFilters(status="open", due_after=middle),
     ):
-        late = plans.list_installments(amal, filters, limit=100).items
-        sums = {"SAR": sum(row.remaining for row in late)} if late else {}
-        assert plans.tally_installments(amal, filters) == Tally(len(late), False, sums)
+        rows = plans.list_installments(amal, filters, limit=100).items
+        sums = {"SAR": sum(row.remaining for row in rows)} if rows else {}
+        assert plans.tally_installments(amal, filters) == Tally(len(rows), False, sums)
     assert plans.tally_installments(amal, InstallmentFilters(status="late", currency="KWD")) == Tally(0, False, {})
     assert payments.tally_payments(amal, PaymentFilters()) == Tally(1, False, {"SAR": 30_00})
     assert payments.tally_payments(amal, PaymentFilters(state="declined")) == Tally(0, False, {})

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from portal.domain.permissions import Actor
 from portal.errors import Invalid
@@ -28,6 +29,10 @@ LISTS: dict[str, tuple[List, orders.Orders, type[Any]]] = {
     "payments": (payments.list_with_plans, orders.PAYMENTS, Payment),
     "refunds": (refunds.list_with_payments, orders.REFUNDS, Refund),
 }
+
+
+OF_CUSTOMER = {"sort_name": "customer_id", "user_id": "customer_id"}
+"""The keys of the customer's row, with what stands for them on a plan: all plans here have one customer."""
 
 
 @pytest.fixture
@@ -67,13 +72,35 @@ def test_every_order_leads_over_all_rows_forwards_and_back(amal: Actor, noun: st
     rows = db.session.scalars(db.select(table)).all()
 
     def key(row: Any) -> list[Any]:
-        return [getattr(row, column.key) for column in order.keys]
+        return [getattr(row, OF_CUSTOMER.get(column.key, column.key)) for column in order.keys]
 
     known = sorted((row for row in rows if key(row)[0] is not None), key=key, reverse=order.descending)
     unknown = sorted((row for row in rows if key(row)[0] is None), key=lambda row: row.id, reverse=order.descending)
     expected = [row.id for row in [*known, *unknown]]
     assert (len(unknown) == 3) is (noun == "plans" and name.endswith("due"))
     assert walk(listed, amal, order) == (expected, expected)
+
+
+@pytest.mark.parametrize("name", ["customer", "-customer"])
+def test_plans_are_sorted_by_the_names_of_their_customers(amal: Actor, name: str) -> None:
+    """Names in small letters, each customer's plans by number; a customer without a name comes last both ways."""
+    merchant_id = amal.business("view")
+    ids = {"omar": [plan.id for plan in plans.list_plans(amal, newest_first=False, limit=50).items]}
+    for username in ("Zaid", "aisha", "nameless"):
+        people.a_customer(username)
+        ids[username] = [people.a_plan(merchant_id, f"{username}@example.com", count=1) for _ in range(3)]
+    with db.engine.begin() as connection:
+        them = "SELECT id FROM users WHERE username = 'nameless'"
+        connection.execute(text(f"UPDATE customers SET sort_name = NULL WHERE user_id = ({them})"))  # noqa: S608
+    db.session.rollback()
+    falls = name.startswith("-")
+    names = ["Zaid", "omar", "aisha"] if falls else ["aisha", "omar", "Zaid"]
+    expected = [plan_id for who in [*names, "nameless"] for plan_id in (ids[who][::-1] if falls else ids[who])]
+    order = orders.PLANS[name]
+    assert walk(plans.list_plans, amal, order) == (expected, expected)
+    assert [row[0] for row in export_plans(amal, order=order).rows] == expected
+    hers = plans.list_plans(amal, PlanFilters(search="aisha"), order=order).items
+    assert [plan.id for plan in hers] == (ids["aisha"][::-1] if falls else ids["aisha"])
 
 
 def test_a_cursor_of_another_order_is_refused(amal: Actor) -> None:

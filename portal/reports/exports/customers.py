@@ -2,16 +2,15 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, case, func, select, true
+from sqlalchemy import ColumnElement, FromClause, func, select, true
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock
 from portal.domain.permissions import Actor
-from portal.extensions import db
-from portal.models import Customer, Installment, Merchant, Plan, User
+from portal.models import Customer, CustomerBalance, Installment, Plan, User
 from portal.reports import orders, search
 from portal.reports.exports.columns import Column, Export, amounts, export, plain
-from portal.reports.merchants.customers import CustomerOrder
+from portal.reports.merchants.customers import BALANCE_OF, CustomerOrder, by_balance
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
 from portal.reports.paging import Order
 
@@ -61,7 +60,7 @@ def export_customers(
         .join(sums, true())
         .where(Plan.merchant_id == actor.business("export"))
         .group_by(customer.id, Customer.merchant_id, Customer.user_id, Plan.currency)
-        .order_by(*_sorted(actor, order, sums), Plan.currency)
+        .order_by(*_sorted(order, sums), Plan.currency)
     )
     if filters.search and filters.search.strip():
         query = query.where(Plan.customer_id.in_(search.customer_ids(actor.business("export"), filters.search)))
@@ -69,22 +68,20 @@ def export_customers(
         query = query.having(func.sum(sums.c.remaining) > 0)
     elif filters.show == "overdue":
         query = query.having(func.sum(sums.c.overdue) > 0)
+    if by_balance(order):
+        query = query.join(CustomerBalance, BALANCE_OF).group_by(CustomerBalance.owed, CustomerBalance.customer_id)
     return export(query, COLUMNS)
 
 
-def _sorted(actor: Actor, order: CustomerOrder, sums: FromClause) -> list[ColumnElement[Any]]:
+def _sorted(order: CustomerOrder, sums: FromClause) -> list[ColumnElement[Any]]:
     """The columns of ORDER BY: the rows of a customer in several currencies stand together."""
     if isinstance(order, Order):
         return order.columns()
-    home = db.session.get_one(Merchant, actor.business("export")).home_currency
     value: ColumnElement[Any]
     if order.what == "days":
-        value = func.min(func.min(sums.c.oldest)).over(partition_by=Customer.user_id)
-        falls = not order.descending
+        value, falls = func.min(func.min(sums.c.oldest)).over(partition_by=Customer.user_id), not order.descending
     else:
-        column = sums.c.overdue if order.what == "late" else sums.c.remaining
-        amount = func.sum(case((Plan.currency == home, column), else_=0))
-        value, falls = func.sum(amount).over(partition_by=Customer.user_id), order.descending
+        value, falls = func.sum(func.sum(sums.c.overdue)).over(partition_by=Customer.user_id), order.descending
     return [
         value.desc() if falls else value.asc(),
         Customer.user_id.desc() if order.descending else Customer.user_id.asc(),

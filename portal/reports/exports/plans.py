@@ -49,7 +49,7 @@ def export_plans(actor: Actor, filters: PlanFilters = ALL_PLANS, order: Order = 
     )
     now = clock.now()
     query = (
-        plan_lists.find_plans(actor, filters)
+        plan_lists.find_sorted(actor, filters, order)
         .with_only_columns(
             Plan.id.label("plan"),
             Plan.external_id,

@@ -10,8 +10,9 @@ from sqlalchemy import BigInteger, Date, Row, Select, and_, cast, func, literal,
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Customer as Pair
-from portal.models import Installment, Merchant, Mute, Plan, User
+from portal.models import CustomerBalance, Installment, Merchant, Mute, Plan, User
 from portal.reports import orders, paging, search, tallies
+from portal.reports.merchants import totals
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters, Show
 from portal.reports.paging import Order, Page
 from portal.reports.tallies import Count
@@ -19,11 +20,12 @@ from portal.reports.tallies import Count
 
 @dataclass(frozen=True, slots=True)
 class ByAmount:
-    """The order by what customers owe in the home currency, by what is late of it, or by the days of their oldest late
-    installment. Customers who owe nothing, or nothing late, are not in the list.
+    """The order by what is late, or by the days of the oldest late installment.
+
+    Customers with nothing late are not in the list.
     """
 
-    what: Literal["owed", "late", "days"]
+    what: Literal["late", "days"]
     descending: bool
 
 
@@ -34,13 +36,11 @@ LATE_ORDERS: Final[Mapping[str, ByAmount]] = {
     "days": ByAmount("days", descending=False),
     "-days": ByAmount("days", descending=True),
 }
-OWING_ORDERS: Final[Mapping[str, ByAmount]] = {
-    "owed": ByAmount("owed", descending=False),
-    "-owed": ByAmount("owed", descending=True),
-}
+BALANCE_OF: Final = and_(CustomerBalance.merchant_id == Pair.merchant_id, CustomerBalance.customer_id == Pair.user_id)
+"""The join of a customer with the balance, which each customer with a plan has."""
 _DEFAULTS: Final[Mapping[Show, CustomerOrder]] = {
     "all": orders.CUSTOMERS["-account"],
-    "owing": OWING_ORDERS["-owed"],
+    "owing": orders.CUSTOMERS["-owed"],
     "overdue": LATE_ORDERS["-late"],
 }
 
@@ -48,13 +48,11 @@ _DEFAULTS: Final[Mapping[Show, CustomerOrder]] = {
 @dataclass(frozen=True, slots=True)
 class CustomerTally:
     """`count` customers, at most LIMIT (reports/tallies.py), and what they owe and what is late of it: minor units by
-    currency, without zeros. With `more` there are more customers. Without `summed` there are too many open installments
-    to sum.
+    currency, without zeros. With `more` there are more customers, and only those sums that the rows of totals have.
     """
 
     count: int
     more: bool
-    summed: bool = False
     outstanding: dict[str, int] = field(default_factory=dict)
     overdue: dict[str, int] = field(default_factory=dict)
 
@@ -97,31 +95,36 @@ def list_customers(
     if isinstance(order, ByAmount):
         page = _by_amount(merchant, filters, order, limit, cursor)
     else:
-        page = paging.fetch_in(find(merchant, filters), order, limit=limit, cursor=cursor)
+        query: Select[Any] = find(merchant, filters)
+        if by_balance(order) and filters.show != "owing":
+            query = query.join(CustomerBalance, BALANCE_OF)
+        rows: Select[Any] = query.with_only_columns(*order.keys, Pair.user_id, maintain_column_froms=True)
+        page = paging.fetch_rows(rows, order, limit=limit, cursor=cursor)
     customers = describe(merchant.id, [row.user_id for row in page.items])
     return Page(customers, page.next_cursor, page.prev_cursor)
 
 
 def tally_customers(merchant: Merchant, filters: CustomerFilters) -> CustomerTally:
-    """The customers that pass the filters, and what they owe."""
-    ids = find(merchant, filters).with_only_columns(Pair.user_id)
-    counted = count_customers(merchant, filters)
-    if counted.more:
-        return CustomerTally(counted.number, more=True)
-    open_rows = select(
-        Installment.currency, Installment.remaining, Installment.is_late(clock.now()).label("late")
-    ).where(Installment.merchant_id == merchant.id, Installment.owed())
-    if filters != ALL_CUSTOMERS:
-        open_rows = open_rows.where(Installment.customer_id.in_(ids))
-    rows = open_rows.limit(tallies.LIMIT + 1).subquery()
-    late = func.coalesce(func.sum(rows.c.remaining).filter(rows.c.late), 0)
-    sums = select(rows.c.currency, func.count(), func.sum(rows.c.remaining), late).group_by(rows.c.currency)
-    found = db.session.execute(sums.order_by(rows.c.currency)).all()
-    if sum(row[1] for row in found) > tallies.LIMIT:
-        return CustomerTally(counted.number, more=False)
-    outstanding = {currency: int(owed) for currency, _count, owed, _late in found}
-    overdue = {currency: int(late) for currency, _count, _owed, late in found if late}
-    return CustomerTally(counted.number, more=False, summed=True, outstanding=outstanding, overdue=overdue)
+    """The customers that pass the filters, and what they owe.
+
+    What all customers owe and what is overdue come from the rows of totals, so their number has no bound.
+    """
+    query = find(merchant, filters)
+    sums = totals.all_time(merchant) if filters == CustomerFilters(show=filters.show) else None
+    overdue = {currency: numbers[3] for currency, numbers in (sums or {}).items() if numbers[3]}
+    if sums is not None and filters.show != "overdue":
+        counted = tallies.count(query)
+        outstanding = {currency: numbers[1] for currency, numbers in sums.items() if numbers[1]}
+        return CustomerTally(counted.number, counted.more, outstanding, overdue)
+    balances = query if filters.show == "owing" else query.join(CustomerBalance, BALANCE_OF)
+    tally = tallies.tally(balances, literal(merchant.home_currency), CustomerBalance.owed)
+    if sums is None and not tally.more:
+        ids = query.with_only_columns(Pair.user_id)
+        late: Select[Any] = select(Installment).where(
+            Installment.merchant_id == merchant.id, Installment.is_late(clock.now()), Installment.customer_id.in_(ids)
+        )
+        overdue = tallies.tally(late, Installment.currency, Installment.remaining).sums
+    return CustomerTally(tally.count, tally.more, tally.sums, overdue)
 
 
 def find(merchant: Merchant, filters: CustomerFilters) -> Select[Pair]:
@@ -132,14 +135,21 @@ def find(merchant: Merchant, filters: CustomerFilters) -> Select[Pair]:
     if filters.email:
         query = query.where(Pair.user_id.in_(select(User.id).where(User.has_email(filters.email))))
     query = filters.created.narrow(query, Pair.created_at)
-    if filters.show != "all":
+    if filters.show == "owing":
+        query = query.join(CustomerBalance, BALANCE_OF).where(CustomerBalance.owed > 0)
+    elif filters.show == "overdue":
         rows = select(Installment.id).where(
-            Installment.customer_id == Pair.user_id, Installment.merchant_id == merchant.id, Installment.owed()
+            Installment.customer_id == Pair.user_id,
+            Installment.merchant_id == merchant.id,
+            Installment.is_late(clock.now()),
         )
-        if filters.show == "overdue":
-            rows = rows.where(Installment.is_late(clock.now()))
         query = query.where(rows.exists())
     return query
+
+
+def by_balance(order: CustomerOrder) -> bool:
+    """Is this an order by what customers owe, whose keys are of the table of balances?"""
+    return isinstance(order, Order) and order.keys[0] is CustomerBalance.owed
 
 
 def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
@@ -194,17 +204,14 @@ def count_customers(merchant: Merchant, filters: CustomerFilters) -> Count:
 def _by_amount(
     merchant: Merchant, filters: CustomerFilters, order: ByAmount, limit: int, cursor: str | None
 ) -> Page[Row[Any]]:
-    """Sums over the open installments alone. Customers who owe in other currencies only come last."""
-    home = func.coalesce(func.sum(Installment.remaining).filter(Installment.currency == merchant.home_currency), 0)
+    """Sums over the late installments alone."""
     days = literal(clock.today(merchant.time_zone), Date) - func.min(Installment.due_date)
-    value = cast(days if order.what == "days" else home, BigInteger).label("value")
+    value = cast(days if order.what == "days" else func.sum(Installment.remaining), BigInteger).label("value")
     query = (
         select(value, Installment.customer_id.label("user_id"))
-        .where(Installment.merchant_id == merchant.id, Installment.owed())
+        .where(Installment.merchant_id == merchant.id, Installment.is_late(clock.now()))
         .group_by(Installment.customer_id)
     )
-    if filters.show == "overdue" or order.what != "owed":
-        query = query.where(Installment.is_late(clock.now()))
     if filters != CustomerFilters(show=filters.show):
         chosen = find(merchant, replace(filters, show="all")).with_only_columns(Pair.user_id)
         query = query.where(Installment.customer_id.in_(chosen))

@@ -221,8 +221,11 @@ _DUE_FIGURES: Final = (
 )
 
 
-def _totals(of_due: str = "true", of_collected: str = "true") -> str:
-    """The days whose totals differ from what is counted: those that meet conditions on `part` and on `entry`."""
+def _totals(of_due: str = "true", of_collected: str = "true", of_customer: str = "true") -> str:
+    """The days whose totals differ from what is counted: those that meet conditions on `part` and on `entry`.
+
+    And the customers whose balance differs from what remains of their installments, or is missing.
+    """
     plus, minus = ", ".join(_DUE_FIGURES), ", ".join(f"-{name}" for name in _DUE_FIGURES)
     sums, zeros = ", ".join(f"sum({name})" for name in _DUE_FIGURES), ", ".join("0" for _ in _DUE_FIGURES)
     due, booked = "merchant_id, currency, time_zone, due_date, late_at", "merchant_id, currency, booked_on"
@@ -236,16 +239,25 @@ def _totals(of_due: str = "true", of_collected: str = "true") -> str:
                    SELECT {booked} FROM (
                        SELECT {booked}, amount FROM ({totals.counted_collected(of_collected)}) AS counted
                        UNION ALL SELECT {booked}, -amount FROM public.collected_totals AS entry WHERE {of_collected}
-                   ) AS both_sides GROUP BY {booked} HAVING sum(amount) <> 0) AS wrong)
+                   ) AS both_sides GROUP BY {booked} HAVING sum(amount) <> 0) AS wrong),
+               (SELECT count(*) FROM (
+                   SELECT FROM (
+                       SELECT merchant_id, customer_id, remaining * counted::int AS amount, 0 AS balances
+                       FROM public.installments WHERE {of_customer}
+                       UNION ALL
+                       SELECT merchant_id, customer_id, -owed, 1 FROM public.customer_balances WHERE {of_customer}
+                   ) AS both_sides GROUP BY merchant_id, customer_id
+                   HAVING sum(amount) <> 0 OR sum(balances) = 0) AS wrong)
     """  # noqa: S608 constants
 
 
 TOTALS: Final = Check(
-    ("due_totals", "collected_totals"),
+    ("due_totals", "collected_totals", "customer_balances"),
     _totals(),
     _totals(
         "(part.merchant_id, part.due_date) IN (SELECT merchant_id, due_date FROM installments)",
         "(entry.merchant_id, entry.booked_on) IN (SELECT merchant_id, booked_on FROM ledger_entries)",
+        "(merchant_id, customer_id) IN (SELECT merchant_id, customer_id FROM plans)",
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
@@ -11,7 +11,7 @@ from portal.domain import clock, typed_text
 from portal.domain.events import KINDS, CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Allocation, DueTotal, Event, Installment, Invitation, Payment, Plan, User
+from portal.models import Allocation, Customer, DueTotal, Event, Installment, Invitation, Payment, Plan, User
 from portal.models.payments.payments import RECEIVED
 from portal.reports import paging, search
 from portal.reports.paging import Order, Page
@@ -41,9 +41,23 @@ def list_plans(
 
     They are sorted by id, or in one of the orders of PLANS (reports/orders.py).
     """
-    query = find_plans(actor, filters).options(*_PARTIES, selectinload(Plan.installments))
     order = order or Order((Plan.id,), descending=newest_first)
-    return paging.fetch_in(query, order, limit=limit, cursor=cursor)
+    shown = (*_PARTIES, selectinload(Plan.installments))
+    query = find_sorted(actor, filters, order)
+    if not order.lead:
+        return paging.fetch_in(query.options(*shown), order, limit=limit, cursor=cursor)
+    columns: Select[Any] = query.with_only_columns(*order.keys, maintain_column_froms=True)
+    page = paging.fetch_rows(columns, order, limit=limit, cursor=cursor)
+    found = select(Plan).where(Plan.id.in_([row.id for row in page.items])).options(*shown)
+    rows = {plan.id: plan for plan in db.session.scalars(found)}
+    return Page([rows[row.id] for row in page.items], page.next_cursor, page.prev_cursor)
+
+
+def find_sorted(actor: Actor, filters: PlanFilters, order: Order) -> Select[Plan]:
+    """The plans of `find_plans` with the table of the leading keys of this order, in no order."""
+    query = find_plans(actor, filters)
+    theirs = and_(Customer.merchant_id == Plan.merchant_id, Customer.user_id == Plan.customer_id)
+    return query.join(Customer, theirs) if order.lead else query
 
 
 def list_plan_rows(
@@ -63,26 +77,26 @@ def tally_installments(actor: Actor, filters: InstallmentFilters) -> Tally:
     """The installments that pass the filters: what remains of open ones, what was paid of paid ones, else what is
     expected (the amount without what was credited, written off or moved to other installments).
 
-    All late installments of a business are summed from the rows of totals, so their number has no bound.
+    All open or late installments of a business are summed from the rows of totals, so their number has no bound.
     """
     days = InstallmentFilters(
-        status="late", currency=filters.currency, due_before=filters.due_before, due_after=filters.due_after
+        status=filters.status, currency=filters.currency, due_before=filters.due_before, due_after=filters.due_after
     )
-    if actor.merchant_id is not None and filters == days:
-        return _late_of_business(actor.merchant_id, filters)
+    if actor.merchant_id is not None and filters == days and filters.status in ("open", "late"):
+        return _owed_to_business(actor.merchant_id, filters)
     expected = Installment.amount - Installment.credited - Installment.written_off - Installment.moved
     amounts = {"open": Installment.remaining, "late": Installment.remaining, "paid": Installment.paid}
     amount = amounts.get(filters.status or "", expected)
     return tally(find_installments(actor, filters), Installment.currency, amount)
 
 
-def _late_of_business(merchant_id: int, filters: InstallmentFilters) -> Tally:
-    """The tally of the late installments due on these days, in one of the currencies or in all."""
-    query = (
-        select(DueTotal.currency, func.sum(DueTotal.chased), func.sum(DueTotal.chased_amount))
-        .where(DueTotal.merchant_id == merchant_id, DueTotal.late_at <= clock.now())
-        .group_by(DueTotal.currency)
-    )
+def _owed_to_business(merchant_id: int, filters: InstallmentFilters) -> Tally:
+    """The tally of the open or late installments due on these days, in one of the currencies or in all."""
+    sums = select(DueTotal.currency, func.sum(DueTotal.owed), func.sum(DueTotal.owed_amount))
+    if filters.status == "late":
+        sums = select(DueTotal.currency, func.sum(DueTotal.chased), func.sum(DueTotal.chased_amount))
+        sums = sums.where(DueTotal.late_at <= clock.now())
+    query = sums.where(DueTotal.merchant_id == merchant_id).group_by(DueTotal.currency)
     if filters.currency:
         query = query.where(DueTotal.currency == filters.currency)
     if filters.due_before:

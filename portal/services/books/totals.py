@@ -60,6 +60,12 @@ _FOLD_COLLECTED: Final = text(
 )
 
 
+_BALANCES: Final = """
+    INSERT INTO customer_balances (merchant_id, customer_id, owed)
+    SELECT merchant_id, customer_id, sum(remaining * counted::int) FROM installments GROUP BY merchant_id, customer_id
+    """
+
+
 @unit_of_work
 def fold(merchant_id: int) -> None:
     """Fold the sums of one business. Rows that are newer than this instant stay as they are."""
@@ -81,12 +87,16 @@ def fold_all() -> int:
 
 
 def rebuild() -> None:
-    """Count all sums anew from installments and ledger. Everything that writes waits until it is done.
+    """Count all sums anew from installments and ledger, customers' balances too. Everything that writes waits until it
+    is done.
 
     Due sums count as recorded long ago, so until the next month pages compare with what is due now.
     """
     with db.engine.begin() as connection:
-        connection.execute(text("LOCK TABLE due_totals, collected_totals IN SHARE ROW EXCLUSIVE MODE"))
+        tables = "due_totals, collected_totals, customer_balances"
+        connection.execute(text(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE"))
+        connection.execute(text("DELETE FROM customer_balances"))
+        connection.execute(text(_BALANCES))
         for table, counted in (("due_totals", totals.counted_due()), ("collected_totals", totals.counted_collected())):
             columns = totals.COLUMNS[table]
             connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 names above

@@ -9,7 +9,7 @@ from portal.web.lists.filters import ListQuery
 
 T = TypeVar("T")
 
-RISING_FIRST: Final = frozenset({"due", "name"})
+RISING_FIRST: Final = frozenset({"due", "name", "customer"})
 """Columns that are sorted upwards by the first click: soonest due date, first name. The others begin with the most."""
 
 

@@ -149,7 +149,7 @@ def _words_page(form: WordsForm, customer: reports.Customer, status: int) -> Res
 
 def sorting_of(query: ListQuery, filters: CustomerFilters) -> Sorting[reports.CustomerOrder]:
     """The order of the list and of its file: all by the newest plan, those who owe by the largest amount."""
-    amounts = {"owing": reports.OWING_ORDERS, "overdue": reports.LATE_ORDERS, "all": {}}[filters.show]
+    amounts = reports.LATE_ORDERS if filters.show == "overdue" else {}
     default = {"owing": "-owed", "overdue": "-late", "all": "-plan"}[filters.show]
     return Sorting(query, "customers.index", {**orders.CUSTOMERS, **amounts}, default)
 

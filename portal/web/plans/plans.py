@@ -59,7 +59,7 @@ def index() -> ResponseReturnValue:
     actor, query = my_actor(), ListQuery()
     zone = my_merchant().time_zone if actor.merchant_id is not None else "UTC"
     filters = filters_of(query, zone, merchant=actor.merchant_id is not None)
-    sorting = sorting_of(query)
+    sorting = sorting_of(query, merchant=actor.merchant_id is not None)
     first, last = query.days()
     return list_page(
         query,
@@ -84,14 +84,14 @@ def export() -> ResponseReturnValue:
     """All plans of the list, as a file."""
     query = ListQuery()
     filters = filters_of(query, my_merchant().time_zone, merchant=True)
-    sorting = sorting_of(query)
+    sorting = sorting_of(query, merchant=True)
     query.require_valid()
     return csv_file("plans", export_plans(my_actor(), filters, sorting.order), my_merchant())
 
 
-def sorting_of(query: ListQuery) -> Sorting[Order]:
-    """The order of the list and of its file."""
-    return Sorting(query, "plans.index", orders.PLANS, "-made")
+def sorting_of(query: ListQuery, *, merchant: bool) -> Sorting[Order]:
+    """The order of the list and of its file. A customer's list is not sorted by its one customer."""
+    return Sorting(query, "plans.index", orders.PLANS if merchant else orders.OWN_PLANS, "-made")
 
 
 def filters_of(query: ListQuery, zone: str, *, merchant: bool) -> PlanFilters:

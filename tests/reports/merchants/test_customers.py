@@ -89,7 +89,7 @@ SORTED = {
     "account": NAMES,
     "plan": ["c1", "c2", "c3", "c4", "c5", "c6", "c0"],
     "name": ["c6", "c1", "c2", "c3", "c4", "c5", "c0"],
-    "owed": ["c0", "c1", "c2", "c4", "c5", "c3"],
+    "owed": ["c6", "c0", "c1", "c2", "c4", "c5", "c3"],
     "late": ["c1", "c5"],
     "days": ["c1", "c5"],
 }
@@ -103,8 +103,8 @@ def test_every_order_leads_forwards_and_back(amal, crowd, name):
     pairs.describe(ids["c6"], Words(name="Aisha"), actor=actor)
     with db.engine.begin() as connection:
         connection.execute(text("UPDATE customers SET sort_name = NULL WHERE user_id = :id"), {"id": ids["c0"]})
-    order = {**orders.CUSTOMERS, **customers.OWING_ORDERS, **customers.LATE_ORDERS}[name]
-    show = {"owed": "owing", "late": "overdue", "days": "overdue"}.get(name.removeprefix("-"), "all")
+    order = {**orders.CUSTOMERS, **customers.LATE_ORDERS}[name]
+    show = {"late": "overdue", "days": "overdue"}.get(name.removeprefix("-"), "all")
     expected = SORTED[name.removeprefix("-")][:: -1 if name.startswith("-") else 1]
     if name == "-name":
         expected = ["c5", "c4", "c3", "c2", "c1", "c6", "c0"]
@@ -129,10 +129,26 @@ def test_customers_are_counted_with_what_they_owe(amal, crowd, monkeypatch):
     assert (late.count, late.outstanding, late.overdue) == (2, {"SAR": 70_00}, {"SAR": 70_00})
     assert customers.tally_customers(shop, CustomerFilters(search="c3")).outstanding == {"SAR": 90_00}
     monkeypatch.setattr(tallies, "LIMIT", 6)
-    assert customers.tally_customers(shop, CustomerFilters()) == CustomerTally(6, more=True)
-    assert not customers.tally_customers(shop, CustomerFilters(show="owing")).summed, (
-        "six customers, seven installments"
+    assert customers.tally_customers(shop, CustomerFilters()) == CustomerTally(6, True, {"SAR": 245_00}, {"SAR": 70_00})
+    monkeypatch.setattr(tallies, "LIMIT", 1)
+    assert customers.tally_customers(shop, CustomerFilters(show="overdue")) == CustomerTally(
+        1, True, {}, {"SAR": 70_00}
     )
+    assert customers.tally_customers(shop, CustomerFilters(search="c")) == CustomerTally(1, more=True)
+
+
+def test_customers_with_many_installments_are_summed(amal, monkeypatch):
+    """More open installments than rows that are counted: balances are summed, and what is late up to the bound."""
+    shop = merchant(amal)
+    people.a_plan(amal, total=60_00, count=60, first=-65)
+    monkeypatch.setattr(tallies, "LIMIT", 5)
+    late = {"SAR": 3_00}
+    for filters in (CustomerFilters(), CustomerFilters(show="owing"), CustomerFilters(show="overdue")):
+        assert customers.tally_customers(shop, filters) == CustomerTally(1, False, {"SAR": 60_00}, late), filters
+    searched = CustomerFilters(search="omar")
+    assert customers.tally_customers(shop, searched) == CustomerTally(1, False, {"SAR": 60_00}, late)
+    monkeypatch.setattr(tallies, "LIMIT", 2)
+    assert customers.tally_customers(shop, searched) == CustomerTally(1, False, {"SAR": 60_00})
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WzFd_", "bnVsbA", "W1siYSJdXQ"])

@@ -25,7 +25,7 @@ RULES = (*(rule for check in checks.CHECKS for rule in check.rules), *simulated.
     TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PREPAID, PAYABLE, PAID, HELD,
     VOID, ALLOCATED, GIVEN,
     BOOKED, OVERPAID, OWN, REFUND_BOOKED, BALANCED,
-    QUIET, DISPUTE, ACCEPTANCE, DUE, COLLECTED, CHARGED, TOLD, RETURNED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
+    QUIET, DISPUTE, ACCEPTANCE, DUE, COLLECTED, BALANCES, CHARGED, TOLD, RETURNED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
 ) = RULES  # fmt: skip
 KEY = "(SELECT gateway_key FROM payments WHERE id = {})"
 BACK = "(SELECT gateway_key FROM refunds WHERE id = :given)"
@@ -54,6 +54,9 @@ BREAKS = {
         CLOSED, "UPDATE plans SET state = 'completed' WHERE id = :void_plan"),
     "late at another moment": (NEXT, "UPDATE plans SET next_late_at = now() WHERE id = :plan"),
     "due on another day": (NEXT, "UPDATE plans SET next_due_on = NULL WHERE id = :plan"),
+    "a customer who owes another amount": (
+        BALANCES, "UPDATE customer_balances SET owed = owed + 1 WHERE customer_id = :omar"),
+    "a customer without a balance": (BALANCES, "DELETE FROM customer_balances WHERE customer_id = :omar"),
     "a plan booked twice": (
         OPENED, RECEIVABLE, "WITH entry AS (INSERT INTO ledger_entries (merchant_id, plan_id, kind, booked_on, "
         "recorded_at) VALUES (:amal, :plan, 'plan_opened', current_date, now()) RETURNING id) "
@@ -92,7 +95,7 @@ BREAKS = {
         ACCEPTANCE, "INSERT INTO acceptances (plan_id, user_id, way, accepted_at, version, language, terms) "
         "VALUES (:plan, :omar, 'button', now(), '1', 'en', 'x')"),
     "an installment that says more is paid": (
-        PAID, RECEIVABLE, NEXT, DUE, "UPDATE installments SET paid = paid + remaining WHERE id = :late"),
+        PAID, RECEIVABLE, NEXT, DUE, BALANCES, "UPDATE installments SET paid = paid + remaining WHERE id = :late"),
     "what the bank took back counts as paid": (
         PAID, "UPDATE allocations SET returned = 0 WHERE payment_id = :bounced"),
     "held without a payment": (HELD, NEXT, DUE, "UPDATE installments SET held = remaining WHERE id = :late"),
