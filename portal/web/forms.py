@@ -103,9 +103,16 @@ def read_limit(field: Field, currency: str) -> int | None:
         raise Invalid(Fault(field.name, "bad_amount", about=error.about, **error.facts)) from error
 
 
-def choices(pairs: Iterable[tuple[str, str]]) -> list[Any]:
-    """Choices of a select or radio field, from pairs of value and label."""
-    return [SelectChoice(value, label) for value, label in pairs]
+def choices(pairs: Iterable[tuple[str, str]], **attributes: Mapping[str, str]) -> list[Any]:
+    """Choices of a select or radio field, from pairs of value and label, with the attributes that values have."""
+    return [
+        SelectChoice(
+            value,
+            label,
+            {name.replace("_", "-"): values[value] for name, values in attributes.items() if value in values},
+        )
+        for value, label in pairs
+    ]
 
 
 def apply_faults(form: FlaskForm, invalid: Invalid, **renamed: str) -> None:

@@ -322,10 +322,13 @@
     for (const button of event.target.querySelectorAll("[data-reveal]")) reveal(button, false);
   }, true);
 
-  // A form that was not filled yet suggests the browser's time zone.
+  // A form that was not filled yet suggests the browser's time zone, and the currency of its country.
   for (const select of document.querySelectorAll("select[data-suggest-zone]")) {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    if ([...select.options].some((option) => option.value === zone)) select.value = zone;
+    const option = [...select.options].find((choice) => choice.value === zone);
+    if (!option) continue;
+    option.selected = true;
+    if (option.dataset.currency) select.form.elements.home_currency.value = option.dataset.currency;
   }
 
   async function copy(button) {

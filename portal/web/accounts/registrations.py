@@ -4,6 +4,7 @@ import functools
 import re
 from typing import Any
 
+from babel.core import get_global
 from babel.numbers import get_currency_name, get_territory_currencies
 from flask import Blueprint, Response, flash, g, request, session, url_for
 from flask_babel import get_locale
@@ -37,6 +38,19 @@ def time_zones() -> list[str]:
 def zones() -> list[Any]:
     """The choices of the time zone field."""
     return choices((name, name) for name in time_zones())
+
+
+@functools.cache
+def currencies_of_zones() -> dict[str, str]:
+    """The currency of the country of each time zone, where there is one; a suggestion."""
+    aliases, territories = get_global("zone_aliases"), get_global("zone_territories")
+    codes = {name: _currency_of(territories.get(aliases.get(name, name), "")) for name in time_zones()}
+    return {name: code for name, code in codes.items() if code}
+
+
+def _currency_of(territory: str) -> str | None:
+    codes = get_territory_currencies(territory) if territory else []
+    return codes[0] if codes and codes[0] in money.CURRENCIES else None
 
 
 def currencies() -> list[Any]:
@@ -73,14 +87,14 @@ def _readers_currency() -> str | None:
     """The currency of the first region that the browser names, such as SAR for "ar-SA"; a suggestion."""
     tags = [tag for tag, quality in request.accept_languages if quality]
     regions = [tag[-2:].upper() for tag in tags if re.fullmatch(r"[a-z]{2,3}-[a-z]{2}", tag, re.IGNORECASE)]
-    codes = get_territory_currencies(regions[0]) if regions else []
-    return codes[0] if codes and codes[0] in money.CURRENCIES else None
+    return _currency_of(regions[0]) if regions else None
 
 
 def _form() -> RegistrationForm:
     """The form. Without the merchant's role where the installation takes no new businesses."""
     form = RegistrationForm()
     if not form.is_submitted():
+        form.time_zone.choices = choices(((name, name) for name in time_zones()), data_currency=currencies_of_zones())
         form.home_currency.data = _readers_currency() or form.home_currency.data
     form.roles = [role for role in ROLES if role == "customer" or operators.takes_merchants()]
     form.role.choices = choices((role, ROLES[role]) for role in form.roles)

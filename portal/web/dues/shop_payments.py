@@ -20,6 +20,7 @@ from portal.web.authorization import login_needed, my_actor
 from portal.web.labels import KEY
 from portal.web.method_labels import methods_of
 from portal.web.one_use_keys import NotDone, carry_out, request_key
+from portal.web.payments.after_paying import after_press
 from portal.web.payments.payment_form import CHANGED
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED
 from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
@@ -87,6 +88,7 @@ def _outcome(shop: Merchant, currency: str, press: Press) -> dict[str, object]:
         "press": press,
         "next": shop_dues.next_due(my_actor().user_id, plan_ids) if press.is_whole else None,
         "all_paid": press.is_whole and all(part.plan.state != "active" for part in press.parts),
+        "after": after_press(press),
         "polls": request.path,
     }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from portal.models import Installment, Payment, Plan
 from portal.reports.payments import offered_methods, shop_dues
 from portal.reports.plans.figures import plan_figures
-from portal.services.payments import payment_methods
+from portal.services.dues.presses import Press
 from portal.web.method_labels import Method, methods_of
 
 
@@ -26,6 +26,30 @@ class After:
     card: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AfterPress:
+    """The next steps after everything due to a shop is paid.
+
+    `card` is the token of the card that paid, if it can be saved, and `payment` one of its payments. `saved` is the
+    card that can pay the rest of `plans` automatically: active ones without automatic payment.
+    """
+
+    payment: Payment
+    card: str | None
+    saved: Method | None
+    plans: Sequence[Plan]
+
+
+def after_press(press: Press) -> AfterPress | None:
+    """For the payer of all parts of a press; None while a part is not paid, and when its plans are over."""
+    plans = [part.plan for part in press.parts if part.plan.state == "active"]
+    payment = next((part.payment for part in press.parts if part.payment is not None), None)
+    if payment is None or not press.is_whole or not plans:
+        return None
+    card, saved = _cards(payment)
+    return AfterPress(payment, card, saved, [plan for plan in plans if plan.automatic_method_id is None])
+
+
 def after(payment: Payment, plan: Plan) -> After | None:
     """For the payer of a payment that succeeded; None for others, and for a plan that closed without being all paid."""
     if payment.state != "succeeded" or payment.is_recorded:
@@ -34,15 +58,20 @@ def after(payment: Payment, plan: Plan) -> After | None:
     is_over = plan.state == "completed" and all(row.status == "paid" for row in plan.installments)
     if not is_active and not is_over:
         return None
-    methods = [method for method in methods_of(payment.customer_id) if method.saved] if is_active else []
-    used = next((method for method in methods if method.token == payment.method), None)
-    saved = used or next(iter(methods), None)
-    may_save = not methods and offered_methods.find(payment.method) is not None
+    card, saved = _cards(payment) if is_active else (None, None)
     return After(
         owed=plan_figures(plan.id).owed if is_active else 0,
         next=shop_dues.next_due(payment.customer_id, [plan.id]) if is_active else None,
         is_over=is_over,
         states=[row.status for row in plan.installments],
         saved=saved if plan.automatic_method_id is None else None,
-        card=payment.method if is_active and may_save and len(methods) < payment_methods.LIMIT else None,
+        card=card,
     )
+
+
+def _cards(payment: Payment) -> tuple[str | None, Method | None]:
+    """The token of the card that paid, if it can be saved, and the saved card that paid, else the first one."""
+    methods = [method for method in methods_of(payment.customer_id) if method.saved]
+    used = next((method for method in methods if method.token == payment.method), None)
+    may_save = not methods and offered_methods.find(payment.method) is not None
+    return payment.method if may_save else None, used or next(iter(methods), None)

@@ -6,10 +6,11 @@ Without JavaScript, too. There, a password has no button that shows it.
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import BOTH_IN_TIME, Visit
 from tests.browser.visitors import PASSWORD, Visitor
+from tests.fixtures.live import Live
 from tests.pages.words import words
 
 pytestmark = pytest.mark.browser
@@ -135,3 +136,18 @@ def test_a_press_of_the_button_is_not_lost_to_an_error_that_appears_above_it(vis
     page.wait_for_timeout(200)
     page.mouse.up()
     page.locator("[data-error-summary]").wait_for()
+
+
+def test_the_browsers_time_zone_suggests_the_zone_and_the_currency(browser: Browser, live: Live) -> None:
+    """In a browser in American English, too. The choice of a person stays."""
+    context = browser.new_context(base_url=live.url, timezone_id="Asia/Kuwait", locale="en-US")
+    page = context.new_page()
+    page.goto("/register")
+    expect(page.locator("[name=time_zone]")).to_have_value("Asia/Kuwait")
+    expect(page.locator("[name=home_currency]")).to_have_value("KWD")
+    page.locator("[name=home_currency]").select_option("AED")
+    page.get_by_role("button", name="Register").click()
+    page.locator("[data-error-summary]").wait_for()
+    expect(page.locator("[name=home_currency]")).to_have_value("AED")
+    expect(page.locator("[name=time_zone]")).to_have_value("Asia/Kuwait")
+    context.close()

@@ -208,6 +208,15 @@ def test_the_browsers_region_suggests_the_currency(client: FlaskClient, language
     assert "data-suggest-zone" in page
 
 
+def test_the_time_zones_carry_the_currency_of_their_country(client: FlaskClient) -> None:
+    page = client.get("/register").text
+    found = dict(re.findall(r'<option data-currency="([A-Z]{3})" value="([^"]+)">', page))
+    assert len(found) > 100
+    for zone, currency in (("Asia/Riyadh", "SAR"), ("Asia/Kuwait", "KWD"), ("Asia/Calcutta", "INR")):
+        assert f'<option data-currency="{currency}" value="{zone}">' in page
+    assert '<option selected value="UTC">' in page
+
+
 def test_what_was_chosen_is_kept_over_the_suggestion(client: FlaskClient, database: str) -> None:
     fields = {"role": "merchant", "home_currency": "EUR", "time_zone": "UTC"}
     page = client.post("/register", data=fields, headers={"Accept-Language": "ar-SA"}).text

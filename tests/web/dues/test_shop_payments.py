@@ -61,6 +61,22 @@ def test_home_says_what_is_due_in_all_and_two_presses_pay_it(app: Flask, ids: di
     assert words(omar.get("/home").text, "h1") == "Nothing is due"
 
 
+def test_after_paying_the_card_is_saved_and_pays_the_rest_automatically(app: Flask, ids: dict[str, int]) -> None:
+    omar, address = browser_of(app, "omar"), f"/shops/{ids['amal']}/due/SAR"
+    pressed = omar.post(address, data=form_of(omar.get(address).text)).location
+    page = omar.get(pressed).text
+    assert words(page, "h2") == "What comes next" and "automatically" not in page
+    payment = re.search(r'name="payment" value="([0-9]+)"', page)
+    assert payment and 'name="card" value="card_ok"' in page
+    assert omar.post("/payment-methods", data={"card": "card_ok", "payment": payment[1]}).status_code == 303
+    page = omar.get(pressed).text
+    assert 'id="save-card"' not in page and "Pay the rest of" in page and page.count('name="method"') == 1
+    token = re.search(r'name="method" value="([^"]+)"', page)
+    assert token and f"/plans/{ids['cake']}/automatic-payment" in page
+    assert omar.post(f"/plans/{ids['cake']}/automatic-payment", data={"method": token[1]}).status_code == 303
+    assert "Pay the rest of" not in omar.get(pressed).text
+
+
 def test_with_several_businesses_each_has_its_sum(app: Flask, ids: dict[str, int]) -> None:
     with app.app_context():
         people.a_plan(ids["badr"], total=3_000, count=1, first=-9, description="Cable")
@@ -162,4 +178,17 @@ def test_the_number_of_queries_is_independent_of_plans(app: Flask, ids: dict[str
         with app.app_context():
             for number in range(5):
                 people.a_plan(ids["amal"], total=10_00, count=1, first=-number)
+    assert counts[0] == counts[1]
+
+
+def test_the_page_of_the_outcome_costs_the_same_for_more_plans(app: Flask, ids: dict[str, int]) -> None:
+    omar, address, counts = browser_of(app, "omar"), f"/shops/{ids['amal']}/due/SAR", []
+    for key in ("first-press-0123456789", "later-press-0123456789"):
+        pressed = omar.post(address, data=form_of(omar.get(address).text) | {"key": key}).location
+        with queries(app) as sent:
+            assert "What comes next" in omar.get(pressed).text
+        counts.append(len(sent))
+        with app.app_context():
+            for number in range(5):
+                people.a_plan(ids["amal"], total=10_00, count=2, first=-number)
     assert counts[0] == counts[1]
