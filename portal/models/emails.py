@@ -115,6 +115,10 @@ class Email(Model):
             raise LookupError(f"mail {self.id} goes to an address")
         return self.to_user_id
 
+    def is_claimed(self, attempt: int) -> bool:
+        """Whether the claim with this number holds."""
+        return self.state == "claimed" and self.attempts == attempt
+
     @property
     def address(self) -> str:
         """The address that the mail goes to, as of now."""

@@ -1,8 +1,9 @@
 """Delivery of the mails that wait in the outbox. Drains may run at once, and may be killed at any moment.
 
-A drain claims mails (SKIP LOCKED and a lease), commits, and then composes and sends them one by one, each marked in a
-commit of its own. A killed drain leaves leases that run out. A drain that is killed between the mail server's answer
-and the mark leaves a mail that is sent again, under the same Message-ID (RFC 5322, 3.6.4).
+A drain claims mails (SKIP LOCKED and a lease), commits, collects the facts of reminders in sets, and then composes and
+sends the mails one by one, each marked in a commit of its own. A killed drain leaves leases that run out. A drain that
+is killed between the mail server's answer and the mark leaves a mail that is sent again, under the same Message-ID
+(RFC 5322, 3.6.4).
 """
 
 import random
@@ -21,12 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import counters, logs
 from portal.domain import clock
 from portal.errors import Busy, NotFound, Refused
-from portal.extensions import db
+from portal.extensions import db, session
 from portal.gateways import email
 from portal.models import Email
 from portal.services import emails, mail_limits
 from portal.services.mail import content, rendering
-from portal.services.mail.facts import NoLongerTrue
+from portal.services.mail.facts import Facts, NoLongerTrue
 from portal.services.unit_of_work import MAX_SECONDS, after_commit, end_reading, unit_of_work
 from portal.wording.language import in_language
 
@@ -57,6 +58,11 @@ RETENTION: Final = timedelta(days=90)
 LINK_RETENTION: Final = timedelta(days=1)
 """Age at which the body of a kept mail with a link is removed."""
 
+_MARK: Final = (
+    "mail# AS (UPDATE emails SET state = %s, ended_at = %s, last_error = NULL, error_detail = NULL, message_id = %s,"
+    " subject = %s, body = %s, html = %s, data = data || %s"
+    " WHERE id = %s AND state = 'claimed' AND attempts = %s RETURNING 1)"
+)
 _HOLDS_LINK = "holds_link"
 _REMOVED = "(removed)"
 
@@ -68,6 +74,7 @@ class _Claim:
     id: int
     attempt: int
     until: datetime
+    kind: str
     request_id: str | None
     """The request that posted the mail, for the log."""
 
@@ -78,6 +85,10 @@ class _NotMarked(Exception):
     def __init__(self, message_id: str) -> None:
         super().__init__(message_id)
         self.message_id = message_id
+
+
+class _ClaimLost(Exception):
+    """Another drain has the mail."""
 
 
 def drain(limit: int = 500) -> int:
@@ -99,12 +110,13 @@ def drain(limit: int = 500) -> int:
             claims = _claim(min(BATCH, limit - looked))
             if not claims:
                 break
+            batch = content.Batch({claim.id: claim.attempt for claim in claims if claim.kind in content.IN_SETS})
             for index, claim in enumerate(claims):
                 if time.monotonic() >= stop:
                     _release(claims[index:])
                     return looked + index
                 with structlog.contextvars.bound_contextvars(request_id=claim.request_id):
-                    outcome = _attempt(claim, server)
+                    outcome = _attempt(claim, server, batch.of(claim.id))
                 if isinstance(outcome, email.ServerUnavailable):
                     _hold(outcome, claims[index:])
                     return looked + index
@@ -136,10 +148,12 @@ def _connect(server: email.Server) -> bool:
     return True
 
 
-def _attempt(claim: _Claim, server: email.Server) -> Literal["go_on", "database_away"] | email.ServerUnavailable:
+def _attempt(
+    claim: _Claim, server: email.Server, written: content.Written | None
+) -> Literal["go_on", "database_away"] | email.ServerUnavailable:
     """Deliver one mail, and log and mark a failure. Returns what becomes of the batch."""
     try:
-        _deliver(claim, server)
+        _deliver(claim, server, written)
     except _NotMarked as sent:
         facts = logs.database_facts(sent.__cause__ or sent)
         counters.mail("not_marked")
@@ -196,45 +210,40 @@ def _claim(limit: int) -> list[_Claim]:
             _mark_dead(row, row.last_error or "killed", row.error_detail, now)
             continue
         row.state, row.attempts, row.next_try_at = "claimed", row.attempts + 1, until
-        claims.append(_Claim(row.id, row.attempts, until, row.data.get(emails.REQUEST_ID)))
+        claims.append(_Claim(row.id, row.attempts, until, row.kind, row.data.get(emails.REQUEST_ID)))
     return claims
 
 
-def _deliver(claim: _Claim, server: email.Server) -> None:
-    """Compose and send one claimed mail, unless it is no longer true. Raises ServerUnavailable."""
+def _deliver(claim: _Claim, server: email.Server, written: content.Written | None = None) -> None:
+    """Compose and send one claimed mail, unless it is no longer true. Raises ServerUnavailable.
+
+    `written`: its facts, if they were collected a moment ago.
+    """
     settings = current_app.config["QIST"]
-    end_reading()
-    row, recipient = content.recipient_of(claim.id)
-    if row is None or not _holds(row, claim):
-        return
     if clock.now() > claim.until - MARGIN:
         _release([claim])
         return
-    if (room_at := mail_limits.wait_until(row)) is not None:
-        end_reading()
-        _release([claim], max(room_at - clock.now(), timedelta(0)))
+    written = written or _write(claim)
+    if written is None:
         return
-    with in_language(recipient.language):
-        try:
-            facts = content.facts_of(row, recipient)
-        except NoLongerTrue as reason:
-            _drop(claim, reason.code)
-            return
-        composed = rendering.compose(content.template_of(row.kind), facts)
+    if written.reason is not None:
+        _drop(claim, written.reason)
+        return
+    facts, kind = written.facts, written.kind
+    with in_language(written.language):
+        composed = rendering.compose(content.template_of(kind), facts)
         sender = gettext("%(business)s via %(installation)s")
     envelope = email.Envelope(
         to=facts["to"],
-        message_id=email.message_id(settings, row.dedupe_key),
+        message_id=email.message_id(settings, written.dedupe_key),
         sent_at=clock.now(),
         on_behalf=facts["merchant"],
         reply_to=facts["reply_to"],
         unsubscribe_url=facts["unsubscribe_url"],
         sender=sender,
     )
-    kind = row.kind
-    end_reading()
     if settings.smtp_host is None or facts["is_demo"]:
-        _finish(claim, composed, envelope.message_id, "kept", facts.get("secret"))
+        _finish(claim, composed, envelope.message_id, "kept", facts)
         counters.mail("kept")
         log.info("mail.kept", kind=kind, to=envelope.to, subject=composed.subject, read=emails.url_of(claim.id))
         return
@@ -246,29 +255,57 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         _fail(claim, error.code, error.detail, for_good=error.for_good)
         return
     try:
-        _finish(claim, composed, envelope.message_id, "sent", facts.get("secret"))
+        _finish(claim, composed, envelope.message_id, "sent", facts)
     except (SQLAlchemyError, Busy) as error:
         raise _NotMarked(envelope.message_id) from error.__cause__ or error
     counters.mail("sent")
     log.info("mail.sent", kind=kind, outbox_id=claim.id, message_id=envelope.message_id)
 
 
+def _write(claim: _Claim) -> content.Written | None:
+    """The facts of one mail. None if the claim does not hold any more, and if the mail waits for its mailbox."""
+    end_reading()
+    row, recipient = content.recipient_of(claim.id)
+    if row is None or not row.is_claimed(claim.attempt):
+        return None
+    if (room_at := mail_limits.wait_until(row)) is not None:
+        end_reading()
+        _release([claim], max(room_at - clock.now(), timedelta(0)))
+        return None
+    kind, dedupe_key = row.kind, row.dedupe_key
+    language = recipient.language
+    with in_language(language):
+        try:
+            facts, reason = content.facts_of(row, recipient), None
+        except NoLongerTrue as no_longer_true:
+            facts, reason = {}, no_longer_true.code
+    end_reading()
+    return content.Written(kind, dedupe_key, language, facts, reason)
+
+
+def _finish(claim: _Claim, composed: email.Content, message_id: str, state: Any, facts: Facts) -> None:
+    """Mark a mail sent or kept. Removes the tokens in its `secret`; without a mail server only after LINK_RETENTION."""
+    try:
+        _mark(claim, composed, message_id, state, facts)
+    except _ClaimLost:
+        log.warning("mail.claim_lost", outbox_id=claim.id)
+
+
 @unit_of_work
-def _finish(
-    claim: _Claim, composed: email.Content, message_id: str, state: Any, secret: tuple[str, ...] | None
-) -> None:
-    """Mark a mail sent or kept. Removes the tokens in `secret`; without a mail server only after LINK_RETENTION."""
-    row = _lock(claim)
-    if row is None:
-        return
-    _end(row, state, None, None, clock.now())
-    row.message_id, row.subject, row.body, row.html = message_id, composed.subject, composed.text, composed.html
+def _mark(claim: _Claim, composed: email.Content, message_id: str, state: Any, facts: Facts) -> None:
+    """One statement for the mail's row and for what its kind adds. Raises _ClaimLost."""
+    text, html, more = composed.text, composed.html, {}
+    secret: tuple[str, ...] | None = facts.get("secret")
     if secret is not None and current_app.config["QIST"].smtp_host is None:
-        row.data = {**row.data, _HOLDS_LINK: True}
+        more = {_HOLDS_LINK: True}
     elif secret is not None:
         for token in secret:
-            row.body, row.html = row.body.replace(token, _REMOVED), row.html.replace(token, _REMOVED)
-    content.after_sending(row)
+            text, html = text.replace(token, _REMOVED), html.replace(token, _REMOVED)
+    content.after_sending(claim.kind, claim.id, facts)
+    row = (state, clock.now(), message_id, composed.subject, text, html, more, claim.id, claim.attempt)
+    session().queue.add_part(_MARK, row)
+    if not session().write_queue("(SELECT count(*) FROM mail#)"):
+        raise _ClaimLost
 
 
 @unit_of_work
@@ -297,10 +334,15 @@ def _fail(claim: _Claim, code: str, detail: str = "", *, for_good: bool = False)
 @unit_of_work
 def _release(claims: list[_Claim], pause: timedelta = timedelta(0)) -> None:
     """Return claimed mails that were not started. They lose no attempt."""
-    for claim in claims:
-        row = _lock(claim)
-        if row is not None:
-            row.state, row.attempts, row.next_try_at = "waiting", row.attempts - 1, clock.now() + pause
+    _return(claims, clock.now() + pause)
+
+
+def _return(claims: Sequence[_Claim], next_try_at: datetime) -> None:
+    """Inside a unit of work: return claimed mails. One that was never tried tells nothing yet."""
+    rows = [row for claim in claims if (row := _lock(claim)) is not None]
+    for row in rows:
+        row.state, row.attempts, row.next_try_at = "waiting", row.attempts - 1, next_try_at
+    content.give_back([row for row in rows if row.attempts == 0])
 
 
 @unit_of_work
@@ -309,9 +351,7 @@ def _hold(away: email.ServerUnavailable, claims: Sequence[_Claim] = ()) -> None:
     counters.mail("server_away")
     log.warning("mail.server_away", reason=str(away))
     now = clock.now()
-    for claim in claims:
-        if (row := _lock(claim)) is not None:
-            row.state, row.attempts, row.next_try_at = "waiting", row.attempts - 1, now
+    _return(claims, now)
     db.session.flush()
     due = Email.due(now).where(Email.state == "waiting").with_only_columns(Email.id).limit(HELD)
     held = {"last_error": away.code, "error_detail": away.detail[:300], "next_try_at": now + SERVER_PAUSE}
@@ -348,11 +388,7 @@ def _end(row: Email, state: Any, code: str | None, detail: str | None, now: date
 def _lock(claim: _Claim) -> Email | None:
     """The mail, locked; None when this claim does not hold any more."""
     row = db.session.get(Email, claim.id, with_for_update=True, populate_existing=True)
-    if row is None or not _holds(row, claim):
+    if row is None or not row.is_claimed(claim.attempt):
         log.warning("mail.claim_lost", outbox_id=claim.id)
         return None
     return row
-
-
-def _holds(row: Email, claim: _Claim) -> bool:
-    return row.state == "claimed" and row.attempts == claim.attempt

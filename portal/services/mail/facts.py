@@ -17,6 +17,8 @@ from portal.services.plans import invitations
 
 Facts = dict[str, Any]
 """Variables of a mail's templates."""
+Sender = tuple[Merchant, str, Letterhead | None]
+"""A business, the address for answers to its mails, and its letterhead."""
 Builder = TypeVar("Builder", bound=Callable[[Email], "Facts | None"])
 PLAN_NOTICE: Final = "plan_notice"
 """The template of a title, paragraphs and a button, for which `notice` has the variables."""
@@ -64,7 +66,7 @@ class NoLongerTrue(Exception):
         self.code = code
 
 
-def sender(merchant_id: int) -> tuple[Merchant, str, Letterhead | None]:
+def sender(merchant_id: int) -> Sender:
     """The business in whose name a mail is sent, the address for answers, and its letterhead, in one statement.
 
     The address is its first owner's who is not deactivated. If every owner is deactivated: its first owner's.
@@ -101,6 +103,13 @@ def description(plan: Plan) -> str:
         return plan.description
     opened = select(Invitation.id).where(Invitation.plan_id == plan.id, Invitation.opened_at.is_not(None))
     return plan.description if db.session.scalar(opened.limit(1)) is not None else ""
+
+
+def known_plans(plans: Sequence[Plan]) -> set[int]:
+    """The ids of the plans whose description a mail may have, as `description` decides, in one statement."""
+    strangers = [plan.id for plan in plans if not plan.customer.is_claimed]
+    opened = select(Invitation.plan_id).where(Invitation.plan_id.in_(strangers), Invitation.opened_at.is_not(None))
+    return {plan.id for plan in plans}.difference(strangers).union(db.session.scalars(opened) if strangers else ())
 
 
 def progress(rows: Sequence[Installment]) -> Facts:

@@ -286,7 +286,7 @@ class TestOneMailADay:
                 look()
                 mail = db.session.scalars(select(Email.id).where(Email.state == "waiting")).one()
                 with queries(app) as sent:
-                    facts = reminder_mails.facts(mail)
+                    facts = reminder_mails.facts_of_all([mail])[mail]
                 sizes[count] = len(sent)
                 assert (len(facts["items"]), facts["more"]) == (min(count, 2), max(0, count - 2))
                 assert facts["total"].replace("\u00a0", " ") == f"SAR {100 * count}.00"
@@ -334,7 +334,7 @@ class TestOneMailADay:
         with on("2026-03-24 09:00") as now:
             look()
             mail = db.session.scalars(select(Email).where(Email.kind == "reminder")).one()
-            assert reminder_mails.facts(mail.id) is not None
+            assert reminder_mails.facts_of_all([mail.id])[mail.id] is not None
             mail.state, mail.ended_at, mail.last_error = "dead", clock.now(), "killed"
             db.session.commit()
             now.shift(91 * 86400)
