@@ -12,7 +12,7 @@ import pytest
 
 import portal.app  # noqa: F401 imports every module with a shape
 from portal.errors import AnswerGone
-from portal.services import results
+from portal.services import results, row_facts
 from portal.services.results import Pending, Result
 
 SHAPES = {
@@ -53,7 +53,8 @@ SHAPES = {
     "Upheld": (1, "84098929bbbc"),
     "Withdrawn": (1, "84098929bbbc"),
 }
-"""The version and a digest of the fields of each stored shape. A new digest needs a new version."""
+"""The version and a digest of the fields of each stored shape. A new digest needs a new version, of its class or of the
+one class inside it that changed."""
 
 
 def shapes() -> dict[str, type[Result]]:
@@ -96,10 +97,22 @@ def sample(kind: Any) -> Any:
 
 def test_every_change_of_a_shape_has_a_new_version() -> None:
     digests = {
-        name: (shape.version, hashlib.sha256(json.dumps(outline(shape)).encode()).hexdigest()[:12])
+        name: (results.version_of(shape), hashlib.sha256(json.dumps(outline(shape)).encode()).hexdigest()[:12])
         for name, shape in shapes().items()
     }
     assert digests == SHAPES
+
+
+def test_the_version_of_a_class_inside_counts_for_every_shape_that_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = ("Accepted", "PaymentMade", "PlanCreated", "CreditGiven")
+    before = {name: results.version_of(shapes()[name]) for name in (*held, "ApiKeyCreated")}
+    monkeypatch.setattr(row_facts.InstallmentFacts, "version", 3, raising=False)
+    results.version_of.cache_clear()
+    try:
+        after = {name: results.version_of(shapes()[name]) for name in before}
+    finally:
+        results.version_of.cache_clear()
+    assert after == {name: before[name] + (2 if name in held else 0) for name in before}
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
