@@ -36,3 +36,18 @@ def test_the_certificate_and_the_name_of_valkey_are_checked(authority: str | Non
         assert isinstance(connection, SSLConnection)
         assert (connection.cert_reqs.name, connection.check_hostname) == ("CERT_REQUIRED", True)
         assert (connection.ca_certs, connection.username, connection.password) == (authority, "qist", "a-word")
+
+
+def test_certificates_of_the_client_reach_both_drivers() -> None:
+    url = load({"DATABASE_URL": "postgresql://qist@db.example.org/qist?sslcert=/c.pem&sslkey=/k.pem"}).database_url
+    assert url is not None
+    engine = create_engine(url)
+    _, arguments = engine.dialect.create_connect_args(engine.url)
+    assert (arguments["sslcert"], arguments["sslkey"]) == ("/c.pem", "/k.pem") and "password" not in arguments
+    url = load({"REDIS_URL": "rediss://valkey.example.org/0?ssl_certfile=/c.pem&ssl_keyfile=/k.pem"}).redis_url
+    assert url is not None
+    storage: Any = storage_from_string(f"qist+{url}")
+    for client in (connections.for_requests(url), storage.storage):
+        pool = client.connection_pool
+        connection = pool.connection_class(**pool.connection_kwargs)
+        assert (connection.certfile, connection.keyfile) == ("/c.pem", "/k.pem")

@@ -8,7 +8,7 @@ from portal import queue
 from portal.extensions import db
 from portal.jobs.worker import WorkersJob
 from portal.models import Email
-from portal.services.accounts import api_keys
+from portal.services.accounts import api_keys, tokens
 from portal.services.mail import delivery
 from tests.conftest import LogLines
 from tests.fixtures import people
@@ -37,6 +37,19 @@ def test_a_request_is_logged_with_address_account_and_business(app: Flask, datab
     app.test_client().get("/login", environ_base={"REMOTE_ADDR": "2001:db8:1:2:3:4:5:6"})
     assert last_request(log_lines)["address"] == "2001:db8:1:2::"
     assert not {"account", "business", "api_key"} & last_request(log_lines).keys()
+
+
+def test_a_refused_request_is_logged_with_its_account(app: Flask, database: str, log_lines: LogLines) -> None:
+    with app.app_context():
+        omar = people.omar()
+        access = tokens.start(omar).access
+    browser_of(app, "omar").get("/operator")
+    line = last_request(log_lines)
+    assert (line["route"], line["status"], line["account"]) == ("/operator", 403, omar)
+    headers = {"Authorization": f"Bearer {access}"}
+    app.test_client().get("/api/webhook-endpoints/", headers=headers)
+    line = last_request(log_lines)
+    assert (line["status"], line["account"], line["address"]) == (403, omar, "127.0.0.1")
 
 
 def test_an_address_without_a_page_is_logged_without_tokens(app: Flask, database: str, log_lines: LogLines) -> None:
