@@ -37,6 +37,7 @@ PAGE = ROOT / "docs" / "operations.md"
 BEGIN, END = "<!-- made by docs/failures.py -->", "<!-- end -->"
 INSTANTS = (10, 30, 60)
 DISK = "400m"
+SPARE_SEGMENTS = 3
 MAX_EVENTS = 3
 PASSWORD = "correct-horse-7-battery"  # noqa: S105 of this run's operator
 COLUMNS = ("public `/readyz`", "internal `/readyz`", "`qist doctor`", "`qist status`", "operator's page")
@@ -94,7 +95,7 @@ class System:
         self.running.start("web")
         self.worker = self.running.start("worker")
         self.running.start("scheduler")
-        until(lambda: self.internal() == "ok", 120, self.running.output)
+        until(lambda: (self.internal(), self.public()) == ("ok", "200 ok"), 120, self.running.output)
         self.session = requests.Session()
         self.sign_in()
         self.start_prometheus(folder, stack)
@@ -140,7 +141,10 @@ class System:
     # What each part says, in a few words.
 
     def public(self) -> str:
-        response = requests.get(f"http://127.0.0.1:{self.web}/readyz", timeout=15)
+        try:
+            response = requests.get(f"http://127.0.0.1:{self.web}/readyz", timeout=15)
+        except requests.RequestException:
+            return "no answer"
         return f"{response.status_code} {response.json()['status']}"
 
     def internal(self) -> str:
@@ -163,6 +167,7 @@ class System:
         words = [f"{part} {code}" for part, code in {**health["problems"], **health["degraded"]}.items()]
         silent = sum(worker["silent"] for worker in queue["workers"]) if queue else 0
         words += [f"{silent} worker silent"] if silent else []
+        words += ["no queue"] if not queue and not words else ["no worker"] if queue and not queue["workers"] else []
         words += [f"{figures['mail']['late']} mails late"] if figures.get("mail", {}).get("late") else []
         return ", ".join(words) or "ok"
 
@@ -227,6 +232,13 @@ def failures(system: System) -> dict[str, tuple[Callable[[], object], Callable[[
     """The failures by name: how each begins and ends."""
     rest = system.disk / "rest"
 
+    def fill_disk() -> None:
+        """Fill the disk. Without spare segments PostgreSQL would end at the next one, within minutes or at once."""
+        for _ in range(SPARE_SEGMENTS):
+            system.admin.execute("SELECT pg_switch_wal()")
+            system.admin.execute("CHECKPOINT")
+        subprocess.run(["dd", "if=/dev/zero", f"of={rest}", "bs=64k"], capture_output=True)
+
     def wrong_password() -> None:
         system.set_password("second-word")
         system.admin.execute(
@@ -243,10 +255,7 @@ def failures(system: System) -> dict[str, tuple[Callable[[], object], Callable[[
             lambda: system.worker.send_signal(signal.SIGCONT),
         ),
         "Valkey away": (system.valkey.kill, system.valkey.restart),
-        "disk full": (
-            lambda: subprocess.run(["dd", "if=/dev/zero", f"of={rest}", "bs=64k"], capture_output=True),
-            rest.unlink,
-        ),
+        "disk full": (fill_disk, rest.unlink),
         "wrong password": (wrong_password, lambda: system.set_password("first-word")),
         "mail server gone": (mail_gone, system.mail.start),
     }
@@ -278,7 +287,7 @@ def write(rows: list[list[str]]) -> None:
     """Write the table into the page."""
     head = f"| failure | after | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 2)}\n"
     table = head + "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
-    table = re.sub(r"/\w+/qist-\w+/?", "", re.sub(r"Worker [\w.-]+: ", "worker: ", table))
+    table = re.sub(r"/\w+/qist[-\w]*/?", "", re.sub(r"Worker [\w.-]+: ", "worker: ", table))
     text = PAGE.read_text()
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")

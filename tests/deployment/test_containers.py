@@ -249,6 +249,13 @@ def test_the_users_of_valkey_do_what_qist_needs_and_strangers_only_ping(tmp_path
                     client.execute_command(*command)
 
 
+def test_valkey_answers_other_containers_although_its_default_user_has_no_password() -> None:
+    """Protected mode, which some builds begin with, would refuse them, while the health check on loopback succeeds."""
+    command = SERVICES["valkey"]["command"]
+    assert command[command.index("--protected-mode") + 1] == "no"
+    assert command[command.index("--aclfile") + 1] == "/run/secrets/valkey_acl"
+
+
 def test_the_number_of_workers_stays() -> None:
     assert SERVICES["worker"]["deploy"] == {"replicas": "${WORKERS:-1}"}
 
