@@ -51,6 +51,7 @@ _REFUSED: Final = tuple(
         "2001::/32",  # Teredo
         "2002::/16",  # 6to4
         "fec0::/10",  # site-local
+        "3fff::/20",  # documentation (RFC 9637)
         "::/96",  # IPv4-compatible
     )
 )
@@ -139,8 +140,8 @@ def check_url(url: str, *, allow_loopback: bool = False, hosts: Collection[str] 
         return url
     if parts.scheme != "https":
         raise BadUrl("not_https")
-    if literal is None and ("." not in host or host.endswith((".localhost", ".local", ".internal"))):
-        raise BadUrl("refused_address")
+    if literal is None:
+        _check_name(host.removesuffix("."))
     if literal is not None and is_refused(literal):
         raise BadUrl("refused_address")
     if hosts and not any(_is_below(host, name) for name in hosts):
@@ -151,6 +152,20 @@ def check_url(url: str, *, allow_loopback: bool = False, hosts: Collection[str] 
 def _is_below(host: str, name: str) -> bool:
     """Whether a host has this name, or for "*.example.org" a name below example.org."""
     return host.endswith(name[1:]) if name.startswith("*.") else host == name
+
+
+def _check_name(host: str) -> None:
+    """Refuse names of this machine and its network, and numbers that resolvers read as an IPv4 address: 127.1, 0x7f.1.
+
+    `host` has no point at its end, which makes no other name. Refuses with BadUrl: bad_url; refused_address.
+    """
+    labels = host.split(".")
+    if not all(0 < len(label) < 64 for label in labels):
+        raise BadUrl("bad_url")
+    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
+        raise BadUrl("refused_address")
+    if len(labels) == 1 or labels[-1] in ("localhost", "local", "internal"):
+        raise BadUrl("refused_address")
 
 
 def new_secret() -> str:

@@ -47,7 +47,7 @@ def request(url: str) -> Request:
         "255.255.255.255",
         *("240.0.0.1", "192.88.99.1", "203.0.113.7", "::", "::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::7f00:1"),
         *("fe80::1", "fc00::1", "fd00:ec2::254", "fec0::1", "64:ff9b::a00:1", "64:ff9b::808:808", "64:ff9b:1::1"),
-        *("2002:a00:1::1", "2002:808:808::1", "2001::1", "2001:db8::1", "ff02::1", "100::1"),
+        *("2002:a00:1::1", "2002:808:808::1", "2001::1", "2001:db8::1", "3fff::1", "ff02::1", "100::1"),
     ],
 )
 def test_an_address_that_is_not_public_is_refused(address: str) -> None:
@@ -79,11 +79,28 @@ def test_a_public_address_is_taken(address: str) -> None:
         ("https://intranet/", "refused_address"),
         ("https://db.internal/", "refused_address"),
         ("http://127.0.0.1:8000/", "not_https"),
+        *(
+            (f"https://{host}/", "refused_address")
+            for host in ("127.1", "10.1", "0177.0.0.1", "0x7f.0.0.1", "127.0.0.1.")
+        ),
+        *((f"https://{host}/", "refused_address") for host in ("1.2.3.4.5", "256.1.1.1", "0x7f000001", "2130706433")),
+        *((f"https://{host}./", "refused_address") for host in ("localhost", "intranet", "db.internal", "a.LOCAL")),
+        *((f"https://{host}/", "bad_url") for host in ("....", "a..example.com", ".example.com", f"{'a' * 64}.com")),
     ],
 )
 def test_an_address_that_can_be_no_endpoint_is_refused(url: str, code: str) -> None:
     with pytest.raises(BadUrl, match=code):
         webhooks.check_url(url)
+
+
+def test_a_name_with_a_point_at_its_end_or_a_number_in_it_is_taken() -> None:
+    for url in (
+        "https://shop.example.com./",
+        "https://1.example.com/",
+        "https://3com.com/",
+        "https://EXAMPLE.com:8443/",
+    ):
+        assert webhooks.check_url(url) == url
 
 
 def test_development_takes_this_machine_by_http() -> None:
