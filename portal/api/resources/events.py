@@ -50,7 +50,7 @@ def index(query: schemas.EventQuery) -> tuple[list[schemas.PublishedEvent], int,
 
 def read_types(text: str | None, field: str) -> Collection[EventType]:
     """The types of a list with commas. Refuses: unknown_event_type (Invalid) on `field`."""
-    names = [name.strip() for name in text.split(",") if name.strip()] if text is not None else []
+    names = [name.strip() for name in text.split(",")] if text is not None else []
     if any(name not in EVENT_TYPES for name in names):
         raise Invalid(Fault(field, "unknown_event_type", names=EVENT_TYPES))
     return cast(list[EventType], names)

@@ -132,7 +132,7 @@ def find(merchant: Merchant, filters: CustomerFilters) -> Select[Pair]:
     query = select(Pair).where(Pair.merchant_id == merchant.id, Pair.last_plan_id.is_not(None))
     if filters.search and filters.search.strip():
         query = query.where(Pair.user_id.in_(search.customer_ids(merchant.id, filters.search)))
-    if filters.email:
+    if filters.email is not None:
         query = query.where(Pair.user_id.in_(select(User.id).where(User.has_email(filters.email))))
     query = filters.created.narrow(query, Pair.created_at)
     if filters.show == "owing":

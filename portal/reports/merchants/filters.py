@@ -13,8 +13,8 @@ class CustomerFilters:
     """`show` selects customers with an open balance or an overdue one. `search` is looked for in name,
     phone, email and username (reports/search.py).
 
-    `email` is a whole address. `created` is about the first plan of the person with the business. An empty `search` or
-    `email` does not narrow the list.
+    `email` is a whole address. `created` is about the first plan of the person with the business. An empty `search`
+    does not narrow the list; an empty `email` is nobody's.
     """
 
     show: Show = "all"

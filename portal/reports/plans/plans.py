@@ -120,7 +120,7 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
         query = query.where(Plan.disputed.is_(filters.disputed))
     if filters.closed_by:
         query = query.where(Plan.closed_by == filters.closed_by)
-    if filters.customer_email:
+    if filters.customer_email is not None:
         query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
     if filters.customer_id is not None:
         query = query.where(Plan.customer_id == filters.customer_id)
@@ -200,7 +200,7 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
         query = query.where(Installment.counted, counts)
     elif filters.status:
         query = query.where(Installment.has_status(filters.status, now))
-    if filters.customer_email:
+    if filters.customer_email is not None:
         customers = select(User.id).where(User.has_email(filters.customer_email))
         query = query.where(Installment.customer_id.in_(customers))
     if filters.customer_id is not None:

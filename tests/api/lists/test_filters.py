@@ -176,3 +176,29 @@ def test_filters_lead_to_nobody_elses_rows(api: Api, amal: Person, omar: Person)
         assert ids(other, "/api/plans/installments/", **query) == ids(other, "/api/plans/", **query) == []
     assert ids(other, "/api/events/", customer=omar.id) == []
     assert ids(other, "/api/customers/", created_after="2020-01-01") == []
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("/api/plans/", "customer_email"),
+        ("/api/plans/", "external_id"),
+        ("/api/plans/installments/", "customer_email"),
+        ("/api/plans/installments/", "external_id"),
+        ("/api/payments/", "external_id"),
+        ("/api/refunds/", "external_id"),
+        ("/api/customers/", "email"),
+    ],
+)
+def test_an_empty_filter_matches_nothing(amal: Person, omar: Person, address: str, name: str) -> None:
+    """A program whose variable is empty does not get everybody's rows."""
+    paid_and_refunded(amal, omar)
+    assert amal.api.get(address).json()
+    for text_sent in ("", "%20"):
+        assert amal.api.get(f"{address}?{name}={text_sent}&include=total").headers["X-Total-Count"] == "0"
+        assert amal.api.get(f"{address}?{name}={text_sent}").json() == []
+
+
+def test_an_empty_list_of_types_is_no_filter_that_is_left_out(amal: Person) -> None:
+    for types in ("", "%20", "plan.created,", ","):
+        problem(amal.api.get(f"/api/events/?types={types}"), 422, "unknown_event_type")
