@@ -91,6 +91,11 @@ class Fault:
         return Fault(field, self.code, about=self.about, **self.facts)
 
 
+def pointer_token(name: str) -> str:
+    """A name as a token of a JSON pointer (RFC 6901), cut to 100 characters because the caller chose it."""
+    return name[:100].replace("~", "~0").replace("/", "~1")
+
+
 class Invalid(QistError):
     """The input is not valid. `faults` holds every mistake, so that a form shows all of them at once."""
 

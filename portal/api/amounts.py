@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from portal.domain import money
 from portal.errors import Fault, Invalid, Refused
 from portal.services.payments import preconditions
+from portal.services.text_faults import OwnData, own_data_faults
 
 AMOUNT_FACTS: Final = ("remaining", "refundable", "voidable", "allowance")
 """The facts of refusals that are minor units."""
@@ -39,6 +40,11 @@ def reason_faults(values: dict[str, object]) -> list[Fault]:
         except Invalid as invalid:
             return list(invalid.faults)
     return []
+
+
+def reason_and_own_data_faults(values: dict[str, Any]) -> list[Fault]:
+    """The faults of the reason, external_id and metadata, of those that were sent."""
+    return reason_faults(values) + own_data_faults(OwnData(values.get("external_id"), values.get("metadata", {})))
 
 
 @contextmanager

@@ -73,6 +73,7 @@ class Declared:
     writes: bool
     repeatable: bool
     reads_body: bool
+    takes_body: bool
     pages: bool
     counts: bool
     parameters: Sequence[str]
@@ -145,6 +146,7 @@ def endpoint(
             writes=writes,
             repeatable=writes and method == "POST" and not secret,
             reads_body="json" in view.__annotations__,
+            takes_body="json" in view.__annotations__ or method != "GET",
             pages=issubclass(query, schemas.PageQuery),
             counts=issubclass(query, schemas.ListQuery),
             parameters=tuple(parsing.parameter_names(query)),

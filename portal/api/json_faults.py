@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from portal.api.problems import Unreadable
-from portal.errors import Fault
+from portal.errors import Fault, pointer_token
 
 _TOO_LONG: Final = re.compile(r"Expected (?P<expected>.+) of length <= (?P<limit>[0-9]+)")
 _EXPECTED: Final = re.compile(r"Expected (?P<expected>.+), got .+")
@@ -33,17 +33,20 @@ def _repeated_in(part: Any, path: str) -> Iterator[str]:
     named = part if isinstance(part, tuple) else enumerate(part) if isinstance(part, list) else ()
     seen = set()
     for name, value in named:
-        here = f"{path}/{escape(str(name))}"
+        here = f"{path}/{pointer_token(str(name))}"
         if name in seen:
             yield here[1:]
         seen.add(name)
         yield from _repeated_in(value, here)
 
 
-def wrong_type(error: msgspec.ValidationError, limit: int | None = None, choices: Sequence[str] = ()) -> Fault:
+def wrong_type(
+    error: msgspec.ValidationError, limit: int | None = None, choices: Sequence[str] = (), example: str = ""
+) -> Fault:
     """msgspec's message as a fault, at the path below the field.
 
-    `limit` takes the place of the length it names; `choices` are the accepted values of a set.
+    `limit` takes the place of the length it names; `choices` are the accepted values of a set; `example` is a text of
+    the pattern.
     """
     message, _, path = str(error).partition(" - at `$")
     path = re.sub(r"\[[^\]]*\]", "", path.removesuffix("`")).replace(".", "/")
@@ -55,13 +58,10 @@ def wrong_type(error: msgspec.ValidationError, limit: int | None = None, choices
         return Fault(path, "wrong_type", about="too_long", limit=most)
     if choices:
         return Fault(path, "wrong_type", about="choice", names=tuple(choices))
+    if example and message.startswith("Expected str matching regex"):
+        return Fault(path, "wrong_type", about="pattern", example=example)
     if match := _EXPECTED.fullmatch(message):
         kinds = [kind for kind in match["expected"].split(" | ") if kind != "null"]
         if len(kinds) == 1 and kinds[0] in JSON_TYPES:
             return Fault(path, "wrong_type", about=kinds[0])
     return Fault(path, "wrong_type")
-
-
-def escape(name: str) -> str:
-    """A name as a token of a JSON pointer (RFC 6901), cut to 100 characters because the caller chose it."""
-    return name[:100].replace("~", "~0").replace("/", "~1")

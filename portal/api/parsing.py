@@ -16,10 +16,10 @@ import msgspec
 from flask import request
 from msgspec import Meta
 
-from portal.api.json_faults import BOM, escape, repeated_names, wrong_type
+from portal.api.json_faults import BOM, repeated_names, wrong_type
 from portal.api.problems import NotJson, Unreadable
 from portal.domain import schedule
-from portal.errors import Fault, Invalid
+from portal.errors import Fault, Invalid, pointer_token
 
 S = TypeVar("S", bound=msgspec.Struct)
 Values = dict[str, Any]
@@ -46,6 +46,8 @@ _PAIRS = Meta(
     examples=["branch:Olaya"],
 )
 
+_SIGNED = Meta(extra_json_schema={"oneOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[0-9]{1,19}$"}]})
+
 Amount = Annotated[Any, _AMOUNT]
 """Decimal text, as it was sent. money.parse checks the digits of its currency."""
 Day = Annotated[Any, _DAY]
@@ -54,17 +56,24 @@ DayOrInstant = Annotated[Any, _DAY_OR_INSTANT]
 """A `date`, or an aware `datetime`."""
 Pairs = Annotated[Any, _PAIRS]
 """Names with texts, of a query parameter alone: `name:text` or `parameter[name]=text`."""
+SignedWhole = Annotated[Any, _SIGNED]
+"""A whole number, also below zero, or its digits as a string. The service checks its range."""
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
 _PAIR: Final = re.compile(r"([^\[\]]+)\[(.*)\]", re.DOTALL)
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
-_DIGITS: Final = re.compile(r"[0-9]{1,19}")
+_DIGITS: Final = re.compile(r"-?[0-9]{1,19}")
+_READING: Final = ("GET", "HEAD")
 STATE_NAMES: Final = ("status", "state")
 """The two names of the filter by state. A list that declares either of them accepts both."""
 
 _rules: dict[type, Callable[[Values], list[Fault]]] = {}
+
+
+class _NoFields(msgspec.Struct):
+    """The body of an endpoint that has no fields."""
 
 
 class _BadValue(Exception):
@@ -97,11 +106,12 @@ def further_faults(schema: type[S]) -> Callable[[Callable[[Values], list[Fault]]
 def read(parameters: type[msgspec.Struct] | None, fields: type[msgspec.Struct] | None) -> tuple[Any, Any]:
     """The request's query parameters and JSON object, as instances of their schemas. None: the part is not expected.
 
-    An endpoint without a schema for its parameters accepts none. An absent body counts as {}.
+    An endpoint without a schema for its parameters accepts none, and without one for its body no fields, unless it
+    only reads: the body of a GET means nothing. An absent body counts as {}.
     Refuses: not_json, unreadable; Invalid with the faults of both parts.
     """
     query, faults = _query(parameters)
-    body, body_faults = _body(fields) if fields else ({}, [])
+    body, body_faults = _body(fields or _NoFields) if fields or request.method not in _READING else ({}, [])
     faults += body_faults
     if any(fault.code == "unknown_parameter" for fault in faults):
         raise Invalid(*faults, known=list(parameter_names(parameters)))
@@ -123,7 +133,7 @@ def parameter_names(schema: type[msgspec.Struct] | None) -> dict[str, str]:
 
 def unknown_parameter(name: str, known: Iterable[str]) -> Fault:
     """The fault of a query parameter that is not among the `known` ones."""
-    return Fault(f"?{escape(name)}", "unknown_parameter", names=tuple(known))
+    return Fault(f"?{pointer_token(name)}", "unknown_parameter", names=tuple(known))
 
 
 def _query(schema: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
@@ -135,7 +145,7 @@ def _query(schema: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
     for name, texts in request.args.lists():
         if (match := _PAIR.fullmatch(name)) and match[1] in _pair_names(schema):
             if len(texts) > 1:
-                faults.append(Fault(f"?{escape(name)}", "repeated"))
+                faults.append(Fault(f"?{pointer_token(name)}", "repeated"))
             pairs.setdefault(match[1], {})[match[2]] = texts[0]
             continue
         if name not in known:
@@ -178,7 +188,7 @@ def _body(schema: type[msgspec.Struct]) -> tuple[Values, list[Fault]]:
     sent = _decode(data) if data else {}
     values, faults = _fields(schema, sent)
     faults += [Fault(pointer, "repeated", about="field") for pointer in repeated_names(data)]
-    faults += [Fault(escape(name), "unknown_field") for name in sent if name not in schema.__struct_fields__]
+    faults += [Fault(pointer_token(name), "unknown_field") for name in sent if name not in schema.__struct_fields__]
     if faults and schema in _rules:
         named = {fault.field for fault in faults}
         absent = {
@@ -232,15 +242,19 @@ def _readers(schema: type[msgspec.Struct]) -> list[tuple[str, bool, Callable[[by
 def _reader(kind: Any) -> Callable[[bytes], Any]:
     """The function that reads a field of this type from its raw JSON text."""
     base, metas, nullable = _unwrap(kind)
-    if get_origin(base) is list and isinstance(part := get_args(base)[0], type) and issubclass(part, msgspec.Struct):
-        item, most = get_args(base)[0], next(meta.max_length for meta in metas if meta.max_length)
-        return lambda raw: None if nullable and raw == b"null" else _list(raw, item, most)
+    if get_origin(base) is list:
+        (item,) = get_args(base)
+        is_schema = isinstance(item, type) and issubclass(item, msgspec.Struct)
+        read_item = functools.partial(_object, schema=item) if is_schema else _reader(item)
+        most = next((meta.max_length for meta in metas if meta.max_length), None)
+        return lambda raw: None if nullable and raw == b"null" else _items(raw, read_item, most)
     if get_origin(base) is dict:
         return lambda raw: None if nullable and raw == b"null" else _named(raw, get_args(base)[1])
     if base is not Any:
         sizes = [meta.extra_json_schema for meta in metas if meta.extra_json_schema]
         limit = next((size["maxLength"] for size in sizes if "maxLength" in size), None)
-        return lambda raw: _by_msgspec(raw, kind, limit)
+        example = next((str(meta.examples[0]) for meta in metas if meta.pattern and meta.examples), "")
+        return lambda raw: _by_msgspec(raw, kind, limit, example)
     if _AMOUNT in metas:
         return lambda raw: None if nullable and raw == b"null" else _amount(raw)
     if _DAY in metas:
@@ -250,29 +264,34 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     if _PAIRS in metas:
         return _pairs
     bounds = next(meta.extra_json_schema["oneOf"][0] for meta in metas if meta.extra_json_schema)
-    lowest, highest = bounds["minimum"], bounds["maximum"]
+    lowest, highest = bounds.get("minimum"), bounds.get("maximum")
     return lambda raw: None if nullable and raw == b"null" else _whole(raw, lowest, highest)
 
 
-def _list(raw: bytes, item: type[msgspec.Struct], limit: int) -> list[Any]:
-    """1 to `limit` objects of this schema, with the faults of all of them."""
-    try:
-        rows = msgspec.json.decode(raw, type=list[dict[str, msgspec.Raw]])
-    except msgspec.ValidationError as error:
-        raise _BadValue(wrong_type(error)) from None
-    except (msgspec.DecodeError, RecursionError):
-        raise Unreadable() from None
-    if not 1 <= len(rows) <= limit:
+def _items(raw: bytes, read: Callable[[bytes], Any], limit: int | None) -> list[Any]:
+    """The values of a list, with the faults of all of them. With a `limit` there are 1 to that many."""
+    parts = _by_msgspec(raw, list[msgspec.Raw])
+    if limit is not None and not 1 <= len(parts) <= limit:
         raise _BadValue(Fault("", "bad_length", limit=limit))
     values, faults = [], []
-    for place, row in enumerate(rows):
-        fields, row_faults = _fields(item, {name: bytes(part) for name, part in row.items()})
-        row_faults += [Fault(escape(name), "unknown_field") for name in row if name not in item.__struct_fields__]
-        faults += [fault.at(f"/{place}/{fault.field}") for fault in row_faults]
-        values.append(fields)
+    for place, part in enumerate(parts):
+        try:
+            values.append(read(bytes(part)))
+        except _BadValue as bad:
+            faults += [fault.at(f"/{place}{fault.field}") for fault in bad.faults]
     if faults:
         raise _BadValue(*faults)
-    return [item(**fields) for fields in values]
+    return values
+
+
+def _object(raw: bytes, schema: type[msgspec.Struct]) -> msgspec.Struct:
+    """An object of this schema, with the faults of all its fields."""
+    sent = _by_msgspec(raw, dict[str, msgspec.Raw])
+    values, faults = _fields(schema, {name: bytes(part) for name, part in sent.items()})
+    faults += [Fault(pointer_token(name), "unknown_field") for name in sent if name not in schema.__struct_fields__]
+    if faults:
+        raise _BadValue(*(fault.at(f"/{fault.field}") for fault in faults))
+    return schema(**values)
 
 
 def _unwrap(kind: Any) -> tuple[Any, list[Meta], bool]:
@@ -282,8 +301,9 @@ def _unwrap(kind: Any) -> tuple[Any, list[Meta], bool]:
         base, metas, nullable = _unwrap(inner)
         return base, metas + outer_metas, nullable
     options = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
-    if NoneType in options and len(options) == 2:
-        base, metas, _ = _unwrap(next(option for option in options if option is not NoneType))
+    values = [option for option in options if option not in (NoneType, msgspec.UnsetType)]
+    if NoneType in options and len(values) == 1:
+        base, metas, _ = _unwrap(values[0])
         return base, metas, True
     return kind, [], False
 
@@ -306,7 +326,9 @@ def _text_of_number(raw: bytes, pattern: re.Pattern[str], fault: Fault) -> str:
     return text
 
 
-def _whole(raw: bytes, least: int, most: int) -> int:
+def _whole(raw: bytes, least: int | None, most: int | None) -> int:
+    if least is None or most is None:
+        return int(_text_of_number(raw, _DIGITS, Fault("", "wrong_type", about="int")))
     fault = Fault("", "bad_number", least=least, most=most)
     number = int(_text_of_number(raw, _DIGITS, fault))
     if not least <= number <= most:
@@ -350,19 +372,19 @@ def _named(raw: bytes, kind: Any) -> dict[str, Any]:
         try:
             values[name] = _by_msgspec(bytes(part), kind)
         except _BadValue as bad:
-            faults += [fault.at(f"/{escape(name)}") for fault in bad.faults]
+            faults += [fault.at(f"/{pointer_token(name)}") for fault in bad.faults]
     if faults:
         raise _BadValue(*faults)
     return values
 
 
-def _by_msgspec(raw: bytes, kind: Any, limit: int | None = None) -> Any:
-    """The value of this type. `limit` is the true length of a text that is far too long."""
+def _by_msgspec(raw: bytes, kind: Any, limit: int | None = None, example: str = "") -> Any:
+    """The value of this type. `limit` is the true length of a text, `example` one of the wanted pattern."""
     try:
         value = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         choices = get_args(_unwrap(kind)[0]) if get_origin(_unwrap(kind)[0]) is Literal else ()
-        raise _BadValue(wrong_type(error, limit, choices)) from None
+        raise _BadValue(wrong_type(error, limit, choices, example)) from None
     except (msgspec.DecodeError, RecursionError):
         raise Unreadable() from None
     if _holds_nul(value):

@@ -103,7 +103,7 @@ def document(error: QistError) -> dict[str, Any]:
         more["errors"] = [_fault(fault) for fault in error.faults[:MAX_FAULTS]]
         if len(error.faults) > 1:
             return _document(error.status, "invalid", sentence(QistError("invalid")), more)
-    return _document(error.status, error.code, sentence(error), more)
+    return _document(error.status, error.code, sentence(error, for_programs=True), more)
 
 
 def encode(document: dict[str, Any]) -> bytes:
@@ -124,7 +124,11 @@ def _document(status: int, code: str, detail: str, more: dict[str, Any]) -> dict
 
 def _fault(fault: Fault) -> dict[str, str]:
     """A fault's entry. Its field is a name, a path ("metadata/color"), a parameter ("?limit") or a header ("Name:")."""
-    entry = {"pointer": f"#/{fault.field}" if fault.field else "#", "detail": fault_sentence(fault), "code": fault.code}
+    entry = {
+        "pointer": f"#/{fault.field}" if fault.field else "#",
+        "detail": fault_sentence(fault, for_programs=True),
+        "code": fault.code,
+    }
     if fault.field.startswith("?"):
         return {**entry, "pointer": f"#/{fault.field[1:]}", "in": "query"}
     if fault.field.endswith(":"):

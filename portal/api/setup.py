@@ -1,5 +1,6 @@
 """Registration of the API with the application."""
 
+from http import HTTPStatus
 from typing import Final
 
 from flask import Flask, Response, current_app, request
@@ -89,6 +90,8 @@ def _add_headers(response: Response) -> Response:
     if not f"{request.path}/".startswith(JSON_PREFIXES) or request.endpoint == "api_docs.show":
         return response
     response.headers.setdefault("Cache-Control", "no-store")
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        response.headers.pop("Content-Type", None)
     if request.method == "OPTIONS":
         response.headers.pop("Content-Type", None)  # the body is empty
         if request.endpoint is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from portal.domain import typed_text
 from portal.domain.typed_text import BadText
-from portal.errors import Fault, Invalid
+from portal.errors import Fault, Invalid, pointer_token
 
 EXTERNAL_ID_MAX: Final = 100
 METADATA_MAX: Final = 20
@@ -43,12 +43,13 @@ def own_data_faults(own: OwnData) -> list[Fault]:
         faults += text_faults("external_id", own.external_id, if_empty=missing, limit=EXTERNAL_ID_MAX)
     if len(own.metadata) > METADATA_MAX:
         faults.append(Fault("metadata", "too_many", limit=METADATA_MAX))
-    if any(
-        not 0 < len(name) <= METADATA_NAME_MAX or len(text) > METADATA_TEXT_MAX for name, text in own.metadata.items()
-    ):
-        faults.append(Fault("metadata", "too_long", name_limit=METADATA_NAME_MAX, limit=METADATA_TEXT_MAX))
-    if not all(_can_be_stored(text) for pair in own.metadata.items() for text in pair):
-        faults.append(Fault("metadata", "unusable"))
+    for name, text in own.metadata.items():
+        field = f"metadata/{pointer_token(name)}"
+        if not 0 < len(name) <= METADATA_NAME_MAX or len(text) > METADATA_TEXT_MAX:
+            limits = {"name_limit": METADATA_NAME_MAX, "limit": METADATA_TEXT_MAX}
+            faults.append(Fault(field, "too_long", about="metadata", **limits))
+        if not (_can_be_stored(name) and _can_be_stored(text)):
+            faults.append(Fault(field, "unusable"))
     return faults
 
 

@@ -18,7 +18,7 @@ from portal.errors import Fault, Invalid, Refused
 from portal.wording import language
 from portal.wording.http_statuses import HTTP_STATUSES, http_status
 from portal.wording.refusals import FAULTS, REFUSALS, fault_sentence, sentence
-from portal.wording.refusals.faults import AMOUNTS
+from portal.wording.refusals.faults import AMOUNTS, FOR_PROGRAMS
 from portal.wording.refusals.sentences import in_words
 from tests.pages import pseudo_language, untranslated
 from tests.wording.raised import Raised, raised
@@ -105,7 +105,9 @@ def test_refusals_and_faults_hold_codes_and_no_sentences() -> None:
     assert [(error.place, text) for error in raised() for text in error.texts if " " in text] == []
 
 
-@pytest.mark.parametrize(("table", "name"), [(REFUSALS, "refusals"), (FAULTS, "faults"), ({}, "")])
+@pytest.mark.parametrize(
+    ("table", "name"), [(REFUSALS, "refusals"), (FAULTS, "faults"), (FOR_PROGRAMS, "faults of programs"), ({}, "")]
+)
 def test_every_sentence_is_a_whole_one(app: Flask, table: dict[tuple[str, str], object], name: str) -> None:
     with app.app_context():
         for key, words in table.items():
@@ -114,7 +116,16 @@ def test_every_sentence_is_a_whole_one(app: Flask, table: dict[tuple[str, str], 
             assert "%" not in text, (name, key, text)
 
 
-@pytest.mark.parametrize("table", [REFUSALS, FAULTS], ids=["refusals", "faults"])
+def test_a_program_is_not_sent_to_the_list_of_a_page(app: Flask) -> None:
+    assert FOR_PROGRAMS.keys() <= FAULTS.keys()
+    with app.app_context():
+        for code, about in FOR_PROGRAMS:
+            fault = Fault("field", code, about=about)
+            page, program = fault_sentence(fault), fault_sentence(fault, for_programs=True)
+            assert page.startswith("Choose ") and program.startswith("Send "), (page, program)
+
+
+@pytest.mark.parametrize("table", [REFUSALS, FAULTS, FOR_PROGRAMS], ids=["refusals", "faults", "programs"])
 def test_every_sentence_is_translated_as_a_whole(bracketed: Flask, table: dict[tuple[str, str], object]) -> None:
     """Also those that only the live system gives to the tests, which is in English."""
     with bracketed.app_context(), force_locale(pseudo_language.LANGUAGE):

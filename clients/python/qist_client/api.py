@@ -949,7 +949,7 @@ class Login(TypedDict):
     # For an account with a second factor: the app's six digits, or a recovery code.
     code: NotRequired[str]
     # One of your merchants, or null for the customer's hat.
-    merchant: NotRequired[int | None]
+    merchant: NotRequired[int | str | None]
 
 
 class Me(TypedDict):
@@ -1695,7 +1695,7 @@ class ReminderRulesChange(TypedDict):
     """The rules to change. One that is left out, or null, stays. An empty list of days turns reminders off."""
 
     # Days from the due date, -60 to 90, at most 10 of them.
-    days: NotRequired[list[int] | None]
+    days: NotRequired[list[int | str] | None]
     sending_hour: NotRequired[int | str | None]
 
 

@@ -456,7 +456,7 @@ export interface Login {
   /** For an account with a second factor: the app's six digits, or a recovery code. */
   code?: string;
   /** One of your merchants, or null for the customer's hat. */
-  merchant?: number | null;
+  merchant?: number | string | null;
 }
 
 /** The account of the token. `role` is the token's hat, and `merchant` the merchant of a merchant's hat. */
@@ -1165,7 +1165,7 @@ export interface ReminderRules {
 /** The rules to change. One that is left out, or null, stays. An empty list of days turns reminders off. */
 export interface ReminderRulesChange {
   /** Days from the due date, -60 to 90, at most 10 of them. */
-  days?: number[] | null;
+  days?: (number | string)[] | null;
   sending_hour?: number | string | null;
 }
 

@@ -205,7 +205,7 @@ def _errors(operation: Json, declaration: Declared) -> list[int]:
         statuses |= {403}
     if any(parameter["in"] == "path" for parameter in operation["parameters"]):
         statuses |= {404}
-    if declaration.reads_body:
+    if declaration.takes_body:
         statuses |= {400, 413, 415}
     if declaration.repeatable:
         statuses |= {409}

@@ -1,13 +1,15 @@
 """Registration, the proof of its email, and the caller's account."""
 
 import contextlib
+from typing import Final
 
+import msgspec
 from flask import Blueprint
 from spectree.models import Tag
 
 from portal import rate_limits
 from portal.access import client_address
-from portal.api import callers, schemas
+from portal.api import callers, parsing, schemas
 from portal.api.endpoints import endpoint
 from portal.domain import typed_text
 from portal.errors import Fault, Forbidden, Invalid, Refused
@@ -19,6 +21,7 @@ from portal.services.accounts.proofs import Asker
 
 bp = Blueprint("api_accounts", __name__)
 TAG = Tag("Accounts", "Who you are.")
+DIFFER: Final = Fault("password2", "passwords_differ")
 
 
 @endpoint(
@@ -41,22 +44,32 @@ def create(json: schemas.Registration) -> tuple[schemas.Account, int]:
     for an email with an account and one without. Any other answers 422 `email_taken` for an email with an account; a
     new email counts as proven, unless a merchant made plans for it.
     """
-    new = NewAccount(
-        role=json.role,  # type: ignore[arg-type]
-        username=json.username,
-        email=json.email,
-        password=json.password,
-        business_name=json.business_name or json.username[: typed_text.MAX_LENGTH] or "-",
-        home_currency=json.home_currency,
-        time_zone=json.time_zone,
-    )
+    new = _new_account(msgspec.structs.asdict(json))
     if json.password != json.password2:
-        differ = Fault("password2", "passwords_differ")
-        raise Invalid(*accounts.registration_faults(new), differ)
+        raise Invalid(*accounts.registration_faults(new), DIFFER)
     user_id = accounts.register(new)
     with contextlib.suppress(Refused):  # proven at once, or as many mails as the limit allows: the account exists
         proofs.ask(user_id, Asker(client_address()))
     return schemas.account(db.session.get_one(User, user_id, populate_existing=True)), 201
+
+
+def _new_account(values: parsing.Values) -> NewAccount:
+    return NewAccount(
+        role=values["role"],
+        username=values["username"],
+        email=values["email"],
+        password=values["password"],
+        business_name=values["business_name"] or values["username"][: typed_text.MAX_LENGTH] or "-",
+        home_currency=values["home_currency"],
+        time_zone=values["time_zone"],
+    )
+
+
+@parsing.further_faults(schemas.Registration)
+def _registration_faults(values: parsing.Values) -> list[Fault]:
+    defaults = {field.name: field.default for field in msgspec.structs.fields(schemas.Registration)}
+    differ = {"password", "password2"} <= values.keys() and values["password"] != values["password2"]
+    return accounts.registration_faults(_new_account(defaults | values)) + ([DIFFER] if differ else [])
 
 
 @endpoint(bp, "GET", "/auth/me/", "/api/auth/me/", ok={200: schemas.Me}, tag=TAG, unproven=True)

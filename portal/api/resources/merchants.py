@@ -15,7 +15,7 @@ from portal.extensions import db
 from portal.reports.merchants import customers, team
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.tallies import Count
-from portal.services.accounts.merchant_settings import Settings
+from portal.services.accounts.merchant_settings import Settings, merchant_faults
 from portal.services.books import letterheads
 from portal.services.books.letterheads import Words
 from portal.services.notices import settings
@@ -55,6 +55,15 @@ def update(json: schemas.MerchantChange) -> schemas.Merchant:
     letterheads.change_merchant(caller().actor, Settings(**(now | sent)), words)
     db.session.expire_all()
     return _described(db.session.get_one(type(row), row.id))
+
+
+@parsing.further_faults(schemas.MerchantChange)
+def _setting_faults(values: parsing.Values) -> list[Fault]:
+    row = merchant()
+    named = {field: values.get(field) for field in ("business_name", "time_zone", "home_currency")}
+    chosen = {field: getattr(row, field) if value is None else value for field, value in named.items()}
+    words = Words(**{name: values.get(name) for name in LETTERHEAD})
+    return merchant_faults(**chosen) + letterheads.word_faults(words)
 
 
 def _described(row: models.Merchant) -> schemas.Merchant:

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal import access
-from portal.api import amounts, idempotency, ranges, schemas
+from portal.api import amounts, idempotency, parsing, ranges, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, list_headers
 from portal.errors import Fault, Refused
@@ -20,7 +20,7 @@ from portal.services.payments import manual_payments, payments
 from portal.services.payments.manual_payments import PaymentFound
 from portal.services.payments.outcomes import PaymentDeclined, PaymentPending
 from portal.services.payments.payments import Paid
-from portal.services.text_faults import OwnData, own_data_faults
+from portal.services.text_faults import OwnData, own_data_faults, text_faults
 from portal.wording.terms import accepting
 
 bp = Blueprint("api_payments", __name__)
@@ -149,7 +149,7 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
     currency, today, earliest = plan.currency, plan.today, manual_payments.earliest_day(plan)
     faults = manual_payments.faults(json.method, json.received_on, json.reference, today, earliest)
     own = OwnData(json.external_id, json.metadata)
-    faults += own_data_faults(own)
+    faults += text_faults("reason", json.reason) + own_data_faults(own)
     minor = amounts.read(currency, *faults, amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
@@ -169,6 +169,12 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
         return idempotency.answer(recorded, 200, schemas.payment(recorded.payment))
     location = f"/api/payments/{recorded.payment_id}/"
     return idempotency.answer(recorded, 201, schemas.payment(recorded.payment), location)
+
+
+@parsing.further_faults(schemas.NewRecordedPayment)
+def _text_faults(values: parsing.Values) -> list[Fault]:
+    typed = [fault for name in ("reference", "reason") for fault in text_faults(name, values.get(name, ""))]
+    return typed + own_data_faults(OwnData(values.get("external_id"), values.get("metadata", {})))
 
 
 def _amount_faults(json: schemas.PayPlan) -> list[Fault]:

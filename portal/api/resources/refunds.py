@@ -21,7 +21,7 @@ from portal.services.text_faults import OwnData, own_data_faults
 bp = Blueprint("api_refunds", __name__)
 TAG = Tag("Refunds", "Refunds of payments. A refund never opens an installment again.")
 
-parsing.further_faults(schemas.NewRefund)(amounts.reason_faults)
+parsing.further_faults(schemas.NewRefund)(amounts.reason_and_own_data_faults)
 
 
 @endpoint(bp, "GET", "/api/refunds/", ok={200: list[schemas.Refund]}, tag=TAG)

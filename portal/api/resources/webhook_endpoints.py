@@ -3,9 +3,10 @@
 from flask import Blueprint, Response
 from spectree.models import Tag
 
-from portal.api import idempotency, schemas
+from portal.api import idempotency, parsing, schemas
 from portal.api.callers import caller, merchant, require_fresh_sign_in
 from portal.api.endpoints import endpoint, list_headers
+from portal.errors import Fault
 from portal.extensions import db
 from portal.models import WebhookEndpoint
 from portal.reports import tallies, webhooks
@@ -18,6 +19,12 @@ ADDRESS = "/api/webhook-endpoints/"
 ONE = "/api/webhook-endpoints/<endpoint_name>/"
 FRESH = ("fresh_sign_in_needed",)
 BAD = ("bad_url", "not_https", "refused_address")
+
+
+@parsing.further_faults(schemas.NewEndpoint)
+@parsing.further_faults(schemas.ChangedEndpoint)
+def _url_faults(values: parsing.Values) -> list[Fault]:
+    return endpoints.url_faults(values["url"]) if values.get("url") is not None else []
 
 
 @endpoint(bp, "GET", ADDRESS, ok={200: list[schemas.WebhookEndpoint]}, tag=TAG, needs="keys")

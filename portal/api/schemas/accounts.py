@@ -1,12 +1,14 @@
 """Schemas of accounts and tokens."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
 from portal import models
+from portal.api.parsing import whole
 from portal.api.schemas.kinds import EmailText, Id, In, Instant, Out, Text, up_to
+from portal.domain.identifiers import MAX_ID
 from portal.domain.permissions import Actor, Hat, Role
 from portal.services.accounts import tokens
 
@@ -40,7 +42,8 @@ class Login(In, kw_only=True):
         Meta(description="For an account with a second factor: the app's six digits, or a recovery code."),
     ] = ""
     merchant: Annotated[
-        Id | UnsetType | None, Meta(description="One of your merchants, or null for the customer's hat.")
+        Annotated[Any, whole(1, MAX_ID)] | UnsetType | None,
+        Meta(description="One of your merchants, or null for the customer's hat."),
     ] = UNSET
 
 

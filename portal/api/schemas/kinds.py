@@ -117,7 +117,7 @@ class Problem(Out, kw_only=True):
 
 
 CustomerId = Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a customer.")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217, such as SAR.")]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217, such as SAR.", examples=["SAR"])]
 
 
 PlanId = Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a plan.")]

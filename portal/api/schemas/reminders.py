@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from portal import models
-from portal.api.parsing import whole
+from portal.api.parsing import SignedWhole, whole
 from portal.api.schemas.kinds import Id, In, Out
 from portal.models.plans.reminders import FIRST_DAY, LAST_DAY, MAX_DAYS
 from portal.services.reminders.manual_reminders import ReminderQueued
@@ -33,7 +33,7 @@ class ReminderRulesChange(In, kw_only=True):
     """The rules to change. One that is left out, or null, stays. An empty list of days turns reminders off."""
 
     days: Annotated[
-        list[int] | None,
+        list[SignedWhole] | None,
         Meta(description=f"Days from the due date, {FIRST_DAY} to {LAST_DAY}, at most {MAX_DAYS} of them."),
     ] = None
     sending_hour: Annotated[Any, whole(0, 23)] | None = None

@@ -163,6 +163,17 @@ def permitted_hosts() -> tuple[str, ...]:
     return hosts
 
 
+def url_faults(url: str) -> list[Fault]:
+    """The faults of an address: bad_url, not_https or refused_address."""
+    try:
+        _stored(url)
+    except webhooks.BadUrl as bad:
+        if bad.code == "refused_host":
+            return [Fault("url", "refused_address", about="host")]
+        return [Fault("url", bad.code if bad.code in ("refused_address", "not_https") else "bad_url")]
+    return []
+
+
 def lock(actor: Actor, name: str) -> WebhookEndpoint:
     """Inside a unit of work: the endpoint of the actor's business, locked. Refuses: forbidden; not_found."""
     merchant_id = actor.business("keys")
@@ -189,22 +200,19 @@ def _tell_owners(row: WebhookEndpoint, actor: Actor, *, is_new: bool) -> None:
         )
 
 
+def _stored(url: str) -> str:
+    """The address as it is stored. Refuses with BadUrl, as `check_url`."""
+    return webhooks.check_url(url, allow_loopback=allows_loopback(), hosts=permitted_hosts())
+
+
 def _check(url: str | None, types: Collection[str]) -> str | None:
     """The address as it is stored; None for None. Refuses: Invalid on url and types."""
-    faults = []
-    try:
-        if url is not None:
-            url = webhooks.check_url(url, allow_loopback=allows_loopback(), hosts=permitted_hosts())
-    except webhooks.BadUrl as bad:
-        if bad.code == "refused_host":
-            faults.append(Fault("url", "refused_address", about="host"))
-        else:
-            faults.append(Fault("url", bad.code if bad.code in ("refused_address", "not_https") else "bad_url"))
+    faults = [] if url is None else url_faults(url)
     if any(name not in EVENT_TYPES for name in types):
         faults.append(Fault("types", "unknown_event_type", names=EVENT_TYPES))
     if faults:
         raise Invalid(*faults)
-    return url
+    return None if url is None else _stored(url)
 
 
 def _in_order(types: Collection[EventType]) -> list[EventType]:

@@ -315,6 +315,7 @@ FAULTS: Final[Table] = {
     ("unknown_parameter", ""): _unknown_parameter,
     ("wrong_type", ""): _l("This value has another type than the field."),
     ("wrong_type", "choice"): _one_of,
+    ("wrong_type", "pattern"): _l("Send a text like %(example)s."),
     ("wrong_type", "too_long"): _l("Send a shorter text: at most %(limit)s."),
     ("wrong_type", "too_many"): _l("Send a shorter list: at most %(limit)s."),
     ("wrong_type", "str"): _l("Send a text, in quotation marks."),
@@ -324,3 +325,10 @@ FAULTS: Final[Table] = {
     ("wrong_type", "array"): _l("Send a list: [...]."),
 }
 """By `Fault.code` and `Fault.about`, which is the field unless the fault says otherwise."""
+
+FOR_PROGRAMS: Final[Table] = {
+    ("unknown_currency", ""): _l("Send the three letters of a currency of ISO 4217, like SAR."),
+    ("unknown_method", "card"): _l("Send the token of a saved card, or of a card of the payment gateway."),
+    ("unknown_zone", ""): _l("Send the IANA name of a time zone, like Asia/Riyadh."),
+}
+"""Sentences for the API, in place of those that speak of a page's list."""

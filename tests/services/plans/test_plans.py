@@ -159,12 +159,12 @@ BAD_INPUT = [
     ({"external_id": "x" * 101}, ("external_id", "too_long")),
     ({"external_id": "nul\x00"}, ("external_id", "bad_text")),
     ({"external_id": "\u200f"}, ("external_id", "invisible_text")),
-    ({"notes": {"": "x"}}, ("metadata", "too_long")),
-    ({"notes": {"a": "x" * 501}}, ("metadata", "too_long")),
+    ({"notes": {"": "x"}}, ("metadata/", "too_long")),
+    ({"notes": {"a": "x" * 501}}, ("metadata/a", "too_long")),
     ({"notes": {str(n): "" for n in range(21)}}, ("metadata", "too_many")),
-    ({"notes": {"a": "nul\x00"}}, ("metadata", "unusable")),
-    ({"notes": {"nul\x00": "a"}}, ("metadata", "unusable")),
-    ({"notes": {"a": "\ud800"}}, ("metadata", "unusable")),
+    ({"notes": {"a": "nul\x00"}}, ("metadata/a", "unusable")),
+    ({"notes": {"nul\x00": "a"}}, ("metadata/nul\x00", "unusable")),
+    ({"notes": {"a": "\ud800"}}, ("metadata/a", "unusable")),
 ]
 
 
