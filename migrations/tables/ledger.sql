@@ -16,10 +16,12 @@ CREATE TABLE ledger_entries (
     CONSTRAINT ck_ledger_entries_kind CHECK (
         kind IN (
             'plan_opened', 'plan_undone', 'payment', 'refund_begun', 'refund', 'refund_declined', 'credit', 'write_off',
-            'cancellation', 'reversal', 'void'
+            'cancellation', 'reversal', 'loss_returned', 'void'
         )
     ),
-    CONSTRAINT ck_ledger_entries_payment CHECK ((kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)),
+    CONSTRAINT ck_ledger_entries_payment CHECK (
+        (kind IN ('payment', 'reversal', 'loss_returned', 'void')) = (payment_id IS NOT NULL)
+    ),
     CONSTRAINT ck_ledger_entries_refund CHECK (
         (kind IN ('refund_begun', 'refund', 'refund_declined')) = (refund_id IS NOT NULL)
     ),

@@ -20,6 +20,8 @@ CREATE TABLE payments (
     refunding bigint DEFAULT 0 NOT NULL,
     reversed bigint DEFAULT 0 NOT NULL,
     lost bigint DEFAULT 0 NOT NULL,
+    regained bigint DEFAULT 0 NOT NULL,
+    wins_back_id bigint CONSTRAINT uq_payments_wins_back_id UNIQUE,
     created_by bigint NOT NULL CONSTRAINT fk_payments_created_by REFERENCES users (id),
     created_at timestamptz NOT NULL,
     unanswered_at timestamptz,
@@ -41,6 +43,11 @@ CREATE TABLE payments (
     ),
     CONSTRAINT ck_payments_link CHECK (link IN ('pay', 'customer')),
     CONSTRAINT ck_payments_lost CHECK (lost >= 0 AND (lost = 0 OR state = 'reversed')),
+    CONSTRAINT ck_payments_regained CHECK (regained >= 0 AND (regained = 0 OR state = 'reversed')),
+    CONSTRAINT ck_payments_wins_back CHECK (
+        wins_back_id <> id AND gateway_key IS NOT NULL AND state IN ('succeeded', 'reversed') OR wins_back_id IS NULL
+    ),
+    CONSTRAINT fk_payments_wins_back FOREIGN KEY (wins_back_id, plan_id) REFERENCES payments (id, plan_id),
     CONSTRAINT ck_payments_received_on CHECK ((method IN ('cash', 'transfer')) = (received_on IS NOT NULL)),
     CONSTRAINT ck_payments_recorded CHECK ((method IN ('cash', 'transfer')) = (gateway_key IS NULL)),
     CONSTRAINT ck_payments_refunded_after_success CHECK (

@@ -18,17 +18,22 @@ CREATE TABLE gateway_charges (
     reversed_at timestamptz,
     reversed_amount bigint,
     told_at timestamptz,
+    wins_back varchar(64) CONSTRAINT uq_gateway_charges_wins_back UNIQUE
+        CONSTRAINT fk_gateway_charges_wins_back REFERENCES gateway_charges (key),
     CONSTRAINT ck_gateway_charges_decline_code CHECK ((outcome = 'charged') = (decline_code IS NULL)),
     CONSTRAINT ck_gateway_charges_outcome CHECK (outcome IN ('charged', 'declined', 'closed')),
     CONSTRAINT ck_gateway_charges_reversed CHECK (reversed_at IS NULL OR outcome = 'charged'),
     CONSTRAINT ck_gateway_charges_reversed_amount CHECK ((reversed_at IS NULL) = (reversed_amount IS NULL)),
-    CONSTRAINT ck_gateway_charges_told CHECK (told_at IS NULL OR reversed_at IS NOT NULL)
+    CONSTRAINT ck_gateway_charges_told CHECK (told_at IS NULL OR reversed_at IS NOT NULL OR wins_back IS NOT NULL),
+    CONSTRAINT ck_gateway_charges_wins_back CHECK (wins_back IS NULL OR (outcome = 'charged' AND reversed_at IS NULL))
 );
 
 CREATE INDEX ix_gateway_charges_bouncing_created_at ON gateway_charges (created_at)
-    WHERE token = 'card_reversed_later' AND reversed_at IS NULL;
-CREATE INDEX ix_gateway_charges_untold_reversed_at ON gateway_charges (reversed_at)
-    WHERE reversed_at IS NOT NULL AND told_at IS NULL;
+    WHERE token IN ('card_reversed_later', 'card_won_later') AND reversed_at IS NULL AND wins_back IS NULL;
+CREATE INDEX ix_gateway_charges_untold ON gateway_charges (coalesce(reversed_at, created_at))
+    WHERE told_at IS NULL AND (reversed_at IS NOT NULL OR wins_back IS NOT NULL);
+CREATE INDEX ix_gateway_charges_winning_reversed_at ON gateway_charges (reversed_at)
+    WHERE token = 'card_won_later' AND reversed_at IS NOT NULL;
 
 CREATE TABLE gateway_refunds (
     key varchar(64) CONSTRAINT pk_gateway_refunds PRIMARY KEY,

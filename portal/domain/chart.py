@@ -19,6 +19,7 @@ EntryKind = Literal[
     "write_off",
     "cancellation",
     "reversal",
+    "loss_returned",
     "void",
 ]
 ENTRY_KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)

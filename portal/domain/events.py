@@ -6,32 +6,21 @@ itself in KINDS. A field with a default that is added later reads rows written b
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Literal
 
 from portal.domain.allocation import How
+from portal.domain.payloads import DISPUTE_OUTCOMES as DISPUTE_OUTCOMES
 from portal.domain.payloads import KINDS as KINDS
+from portal.domain.payloads import CancelCause as CancelCause
+from portal.domain.payloads import Cause as Cause
+from portal.domain.payloads import DisputeOutcome as DisputeOutcome
+from portal.domain.payloads import Link as Link
 from portal.domain.payloads import Payload as Payload
+from portal.domain.payloads import ProposalEnd as ProposalEnd
 from portal.domain.payloads import UnknownKind as UnknownKind
 from portal.domain.payloads import facts as facts
 from portal.domain.payloads import read as read
 from portal.domain.rescheduling import Change
-
-Cause = Literal["overcharged", "taken_back"]
-"""Why the system acted, where no person typed a reason: a charge exceeded the amount owed; the bank took it back."""
-CancelCause = Literal["lapsed", "withdrawn", "void"]
-"""Why a plan was cancelled without its merchant: it was not accepted in time; the customer withdrew; the operator
-decided that it is not the customer's."""
-
-DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
-"""How a dispute ended: the customer accepted the plan, the plan was cancelled or paid, or the operator decided."""
-DISPUTE_OUTCOMES: Final[tuple[DisputeOutcome, ...]] = get_args(DisputeOutcome)
-
-ProposalEnd = Literal["accepted", "declined", "withdrawn", "lapsed"]
-"""How a proposal of other days ended: by the customer, by the merchant, or by time."""
-
-Link = Literal["pay", "customer"]
-"""A kind of link of a plan."""
-
 
 # Plans
 
@@ -230,6 +219,24 @@ class PaymentReversed(Payload):
     lost: int = 0
     cause: Cause | None = None
     reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentWon(OfPayment):
+    """The bank gave `amount` of the reversed payment `wins_back` back, as a payment of its own."""
+
+    kind = "payment.won"
+    wins_back: int
+    recovered: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossReturned(Payload):
+    """The bank gave `amount` back of what it had taken of a payment beyond what refunds had left of it."""
+
+    kind = "payment.loss_returned"
+    payment_id: int
+    amount: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,25 @@
-"""The base of the payloads of events, and the registry of their kinds (portal/domain/events.py)."""
+"""The base of the payloads of events, the codes in them, and the registry of their kinds (portal/domain/events.py)."""
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal, get_args
 
 import msgspec
+
+Cause = Literal["overcharged", "taken_back"]
+"""Why the system acted, where no person typed a reason: a charge exceeded the amount owed; the bank took it back."""
+CancelCause = Literal["lapsed", "withdrawn", "void"]
+"""Why a plan was cancelled without its merchant: it was not accepted in time; the customer withdrew; the operator
+decided that it is not the customer's."""
+
+DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
+"""How a dispute ended: the customer accepted the plan, the plan was cancelled or paid, or the operator decided."""
+DISPUTE_OUTCOMES: Final[tuple[DisputeOutcome, ...]] = get_args(DisputeOutcome)
+
+ProposalEnd = Literal["accepted", "declined", "withdrawn", "lapsed"]
+"""How a proposal of other days ended: by the customer, by the merchant, or by time."""
+
+Link = Literal["pay", "customer"]
+"""A kind of link of a plan."""
 
 
 class UnknownKind(LookupError):

@@ -78,7 +78,9 @@ class LedgerEntry(Model):
             unique=True,
             postgresql_where=(payment_id.is_not(None)),
         ),
-        CheckConstraint("(kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)", name="payment"),
+        CheckConstraint(
+            "(kind IN ('payment', 'reversal', 'loss_returned', 'void')) = (payment_id IS NOT NULL)", name="payment"
+        ),
         Index(
             "uq_ledger_entries_refund_id_kind",
             "refund_id",

@@ -83,12 +83,24 @@ def _opening(plan: Plan, paid: int, refunded: int) -> dict[str, int]:
     }
 
 
-def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: int = 0, reason_id: int | None) -> None:
-    """Money came in: its account up, receivable down. `recovered` was written off before; `excess` was not owed."""
+def book_payment(
+    plan: Plan,
+    payment: Payment,
+    *,
+    recovered: int = 0,
+    restored: int = 0,
+    excess: int = 0,
+    reason_id: int | None,
+) -> None:
+    """Money came in: its account up, receivable down. `recovered` was written off before; `excess` was not owed.
+
+    `restored` had become void when the bank took it back, and the bank gave it back: credits down.
+    """
     lines = {
         money_account(payment.method): payment.amount,
-        _owed(plan): -(payment.amount - recovered - excess),
+        _owed(plan): -(payment.amount - recovered - restored - excess),
         "recoveries": -recovered,
+        "credits": -restored,
         "overpayments": -excess,
     }
     on = payment.received_on or payment.value_at
@@ -147,6 +159,12 @@ def book_reversal(plan: Plan, payment: Payment, effects: Effects) -> None:
     taken = -(payment.reversed + payment.lost)
     lines = _taken_back(plan, effects) | {money_account(payment.method): taken, "losses": payment.lost}
     _book("reversal", plan, lines, payment.reversed_at, payment_id=payment.id, created_by=None)
+
+
+def book_returned_loss(plan: Plan, payment: Payment, at: datetime) -> None:
+    """The bank gave back what it had taken beyond the payment: clearing up, losses down. `at` is its instant."""
+    lines: dict[str, int] = {money_account(payment.method): payment.regained, "losses": -payment.regained}
+    _book("loss_returned", plan, lines, at, payment_id=payment.id, created_by=None)
 
 
 def book_void(plan: Plan, payment: Payment, effects: Effects, *, by: int, reason_id: int | None) -> None:

@@ -84,6 +84,7 @@ class PaymentFacts:
     reversed_at: datetime | None
     updated_at: datetime
     parts: tuple[Part, ...]
+    wins_back: int | None = None
     external_id: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -194,6 +195,7 @@ def new_payment(row: Payment, parts: Iterable[tuple[int, int]]) -> PaymentFacts:
         reversed_at=row.reversed_at,
         updated_at=row.updated_at,
         parts=tuple(Part(*part) for part in parts),
+        wins_back=row.wins_back_id,
         external_id=row.external_id,
         notes=row.notes,
     )

@@ -19,7 +19,7 @@ class Reasoned(Protocol):
 def causes() -> dict[Cause | CancelCause, str]:
     """The words of each cause."""
     return {
-        "overcharged": str(_("More was charged than was still owed")),
+        "overcharged": str(_("More came in than was still owed")),
         "taken_back": str(_("The bank took the payment back")),
         "lapsed": str(_("It was not accepted in time")),
         "withdrawn": str(_("The customer withdrew")),

@@ -32,9 +32,10 @@ RULES: Final = {
     "payment_allocated": _l("Every payment is allocated to the last unit, and in step with its state"),
     "payment_refunded": _l("What was given back of a payment is what its refunds say, and never more than came in"),
     "payment_booked": _l(
-        "Every payment that came in is booked once, and again if the bank took it back; no other is booked"
+        "Every payment that came in is booked once, and again if the bank took it back or returned a loss; no other is "
+        "booked"
     ),
-    "gateway_charges": _l("The gateway charged what came in through it, and nothing that was declined"),
+    "gateway_charges": _l("The gateway charged, or gave back, what came in through it, and nothing that was declined"),
     "gateway_reversals": _l(
         "A payment is reversed exactly if the bank took it back at the gateway, with the same amount"
     ),

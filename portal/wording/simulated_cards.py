@@ -14,6 +14,7 @@ EFFECTS: Final = {
     "lost_not_charged": _l("Test card %(last4)s: is not charged, and the answer is lost"),
     "slow": _l("Test card %(last4)s: takes two seconds"),
     "reversed_later": _l("Test card %(last4)s: payment bounces half a minute later"),
+    "won_later": _l("Test card %(last4)s: payment bounces, and comes back half a minute later"),
     "refund_declined": _l("Test card %(last4)s: takes no refunds"),
     "refund_lost_done": _l("Test card %(last4)s: is refunded, but the answer is lost"),
     "refund_lost_not_done": _l("Test card %(last4)s: is not refunded, and the answer is lost"),

@@ -69,6 +69,7 @@ class Record:
     reversed_at: datetime | None = None
     reversed_amount: int | None = None
     acknowledged: bool = False
+    wins_back: str | None = None
 
 
 class SecondGateway:
@@ -141,7 +142,11 @@ class SecondGateway:
             for key, record in self.records.items():
                 if record.token == BOUNCING and record.at <= clock.now() - BOUNCES_AFTER:
                     self.bounce(key)
-            waiting = [key for key, record in self.records.items() if record.reversed_at and not record.acknowledged]
+            waiting = [
+                key
+                for key, record in self.records.items()
+                if (record.reversed_at or record.wins_back) and not record.acknowledged
+            ]
             start = 0 if after is None else waiting.index(after) + 1
             return waiting[start : start + limit]
 
@@ -152,13 +157,15 @@ class SecondGateway:
         self.records[key].acknowledged = True
 
     def check(self, connection: Connection) -> Sequence[tuple[str, int]]:
-        """A charge, refund or acknowledged reversal whose amount differs between both records.
+        """A charge, refund, acknowledged reversal or won dispute whose amount differs between both records.
 
         Those whose outcome is unknown to us may differ.
         """
         rows = connection.execute(
             text(
-                "SELECT gateway_key, state, amount, reversed + lost FROM payments WHERE gateway_key IS NOT NULL "
+                "SELECT own.gateway_key, own.state, own.amount + coalesce(won.regained, 0), own.reversed + own.lost "
+                "FROM payments AS own LEFT JOIN payments AS won ON won.id = own.wins_back_id "
+                "WHERE own.gateway_key IS NOT NULL "
                 "UNION ALL SELECT gateway_key, state, amount, 0 FROM refunds WHERE gateway_key IS NOT NULL"
             )
         ).all()
@@ -171,16 +178,27 @@ class SecondGateway:
             theirs = {
                 key: record.amount - (record.reversed_amount or 0 if record.acknowledged or key in booked else 0)
                 for key, record in self.records.items()
-                if record.code is None
+                if record.code is None and (record.wins_back is None or record.acknowledged or key in ours)
             }
         keys = {*ours, *theirs} - waiting
         return [(RULE, sum(ours.get(key, 0) != theirs.get(key, 0) for key in keys))]
+
+    def win(self, key: str, amount: int | None = None) -> str | None:
+        """Give the money of a reversed charge back. Returns the key of that money; None if there is nothing to give."""
+        with self.lock:
+            lost = self.records[key]
+            if not lost.reversed_amount or any(record.wins_back == key for record in self.records.values()):
+                return None
+            won = f"won/{secrets.token_hex(8)}"
+            amount = lost.reversed_amount if amount is None else amount
+            self.records[won] = Record(lost.token, amount, None, clock.now(), wins_back=key)
+            return won
 
     def bounce(self, key: str) -> bool:
         """Reverse a charge, as a bank does. Returns False if it is reversed already."""
         with self.lock:
             record = self.records[key]
-            if record.code is not None or record.reversed_at is not None:
+            if record.code is not None or record.reversed_at is not None or record.wins_back is not None:
                 return False
             record.reversed_at = clock.now()
             record.reversed_amount = record.amount - self._refunded(key)
@@ -207,6 +225,8 @@ class SecondGateway:
             charged_at=record.at,
             reversed_at=record.reversed_at,
             reversed_amount=record.reversed_amount,
+            wins_back=record.wins_back,
+            amount=record.amount if record.wins_back else None,
         )
 
     def _refunded(self, charge_key: str) -> int:

@@ -133,6 +133,24 @@ def test_a_reversal_has_its_instant_and_amount(case: Case) -> None:
     assert case.gateway.look_up("k") == outcome
 
 
+def test_money_that_was_won_back_is_a_charge_of_its_own(case: Case) -> None:
+    case.gateway.charge("k", 10_00, "SAR", case.good)
+    assert case.gateway.win("k") is None
+    case.gateway.bounce("k")
+    before = clock.now()
+    won = case.gateway.win("k")
+    outcome = case.gateway.look_up(won)
+    assert (outcome.state, outcome.wins_back, outcome.amount, outcome.reversed) == ("succeeded", "k", 10_00, False)
+    assert outcome.reference and before <= outcome.charged_at <= clock.now()
+    assert case.gateway.win("k") is None and not case.gateway.bounce(won)
+    assert case.gateway.look_up("k").reversed and case.gateway.look_up("k").wins_back is None
+    assert list(case.gateway.unacknowledged(9)) == ["k", won]
+    case.gateway.acknowledge(won)
+    assert list(case.gateway.unacknowledged(9)) == ["k"]
+    assert case.gateway.refund("r", won, 10_00).state == "succeeded"
+    assert case.gateway.refund("s", won, 1).decline_code == "over_refunded"
+
+
 def test_reversals_are_listed_by_page_until_they_are_acknowledged(case: Case) -> None:
     keys = [f"k{number}" for number in range(5)]
     for key in keys:

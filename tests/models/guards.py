@@ -110,6 +110,23 @@ GUARDS = [
     Guard("a loss of a payment that the bank left alone", "ck_payments_lost",
           "UPDATE payments SET lost = 1 WHERE id = :payment",
           beside=("payments_fixed", "ck_payments_reversed")),
+    Guard("a loss that came back of a payment that the bank left alone", "ck_payments_regained",
+          "UPDATE payments SET regained = 1 WHERE id = :payment"),
+    Guard("a loss that came back twice", "payments_settled",
+          "UPDATE payments SET state = 'reversed', reversed = amount, reversed_at = now(), regained = 1 "
+          "WHERE id = :payment; UPDATE payments SET regained = 2 WHERE id = :payment", by="payments_fixed"),
+    Guard("money that wins itself back", "ck_payments_wins_back",
+          "ALTER TABLE payments DISABLE TRIGGER payments_fixed;"
+          "UPDATE payments SET wins_back_id = id WHERE id = :payment"),
+    Guard("money that wins a payment of another plan back", "fk_payments_wins_back",
+          "ALTER TABLE payments DISABLE TRIGGER payments_fixed;"
+          "UPDATE payments SET wins_back_id = :flight WHERE id = :payment"),
+    Guard("two payments that win one back", "uq_payments_wins_back_id",
+          "ALTER TABLE payments DISABLE TRIGGER payments_fixed;"
+          "ALTER TABLE payments DROP CONSTRAINT ck_payments_wins_back;"
+          "UPDATE payments SET wins_back_id = :payment WHERE plan_id = :plan"),
+    Guard("a payment that wins another back afterwards", "payments_fixed",
+          "UPDATE payments SET wins_back_id = :declined WHERE id = :payment"),
     Guard("charged for what is paid already", "held_within_owed",
           a_payment(plan_id=":plan").replace(":late,", ":paid,")),
     # Refunds
@@ -315,6 +332,11 @@ GUARDS = [
           a_charge(outcome="'closed'", decline_code="'x'", reversed_at="now()", reversed_amount="1")),
     Guard("taken back by no amount", "ck_gateway_charges_reversed_amount", a_charge(reversed_at="now()")),
     Guard("acknowledged without a reversal", "ck_gateway_charges_told", a_charge(told_at="now()")),
+    Guard("a declined charge that wins one back", "ck_gateway_charges_wins_back",
+          a_charge(outcome="'closed'", decline_code="'x'", wins_back="(SELECT min(key) FROM gateway_charges)")),
+    Guard("two charges that win one back", "uq_gateway_charges_wins_back",
+          a_charge(wins_back="(SELECT min(key) FROM gateway_charges)") + ";"
+          + a_charge(key="'other'", reference="'other'", wins_back="(SELECT min(wins_back) FROM gateway_charges)")),
     Guard("a gateway's refund of no outcome", "ck_gateway_refunds_outcome",
           a_gateway_refund(outcome="'maybe'", decline_code="'x'")),
     Guard("refunded and declined", "ck_gateway_refunds_decline_code", a_gateway_refund(decline_code="'x'")),

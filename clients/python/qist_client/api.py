@@ -64,6 +64,7 @@ EntryKind: TypeAlias = Literal[
     "write_off",
     "cancellation",
     "reversal",
+    "loss_returned",
     "void",
 ]
 
@@ -1350,6 +1351,8 @@ class Payment(TypedDict):
     # The gateway's own number of the charge.
     gateway_reference: str | None
     reversed_at: str | None
+    # The reversed payment whose money this is: the bank gave it back, the dispute was won.
+    wins_back: int | None
     # Its last change, of its refunds too.
     updated_at: str
     external_id: str | None
@@ -1872,10 +1875,11 @@ class TimelineEntry(TypedDict):
     # Known: plan.opened, plan.completed, plan.closed, plan.reopened, plan.cancelled, plan.accepted, plan.disputed,
     # plan.dispute_answered, plan.dispute_upheld, plan.dispute_ended, plan.delivered, plan.written_off,
     # credit.given, plan.rescheduled, plan.reschedule_proposed, plan.reschedule_answered, installment.late,
-    # payment.succeeded, payment.recorded, payment.declined, payment.reversed, payment.voided, refund.started,
-    # refund.succeeded, refund.declined, invitation.created, invitation.revoked, invitation.opened, shop.reported,
-    # shop.cleared, customer.updated, customer.claimed, reminder.sent, reminders.muted, reminders.unmuted,
-    # customer.muted, customer.unmuted, automatic_payment.on, automatic_payment.off, automatic_payment.stopped.
+    # payment.succeeded, payment.recorded, payment.declined, payment.reversed, payment.won, payment.loss_returned,
+    # payment.voided, refund.started, refund.succeeded, refund.declined, invitation.created, invitation.revoked,
+    # invitation.opened, shop.reported, shop.cleared, customer.updated, customer.claimed, reminder.sent,
+    # reminders.muted, reminders.unmuted, customer.muted, customer.unmuted, automatic_payment.on,
+    # automatic_payment.off, automatic_payment.stopped.
     kind: str
     # RFC 3339, UTC.
     created_at: str

@@ -323,7 +323,7 @@ export interface EndpointWithSecret {
   secret: string;
 }
 
-export type EntryKind = "plan_opened" | "plan_undone" | "payment" | "refund_begun" | "refund" | "refund_declined" | "credit" | "write_off" | "cancellation" | "reversal" | "void";
+export type EntryKind = "plan_opened" | "plan_undone" | "payment" | "refund_begun" | "refund" | "refund_declined" | "credit" | "write_off" | "cancellation" | "reversal" | "loss_returned" | "void";
 
 /** Every code of a problem and of its faults. New ones may be added. */
 export type ErrorCode = "account_deactivated" | "address_too_long" | "already_accepted" | "already_answered" | "already_approved" | "already_claimed" | "already_closing" | "already_deactivated" | "already_declined" | "already_disputed" | "already_made" | "already_member" | "already_paid" | "already_proven" | "already_sent_today" | "already_set_up" | "amount_changed" | "answer_gone" | "bad_amount" | "bad_choice" | "bad_code" | "bad_count" | "bad_credentials" | "bad_cursor" | "bad_date" | "bad_dates" | "bad_deposit" | "bad_email" | "bad_export_name" | "bad_first_days" | "bad_hour" | "bad_idempotency_key" | "bad_image" | "bad_instant" | "bad_interval" | "bad_length" | "bad_number" | "bad_pair" | "bad_percent" | "bad_phone" | "bad_signature" | "bad_text" | "bad_token" | "bad_total" | "bad_url" | "bad_username" | "blocked" | "books_after_yesterday" | "books_closed_already" | "busy" | "choose_merchant" | "code_limit" | "conflicting_parameters" | "currency_changed" | "currency_fixed" | "date_after_deposit" | "date_in_future" | "date_in_past" | "date_taken" | "dates_not_rising" | "declined" | "delivery_waiting" | "disputed" | "duplicate" | "email_changed" | "email_fixed" | "email_taken" | "email_unchanged" | "email_unproven" | "endpoint_disabled" | "erased" | "erasure_deferred" | "external_id_drafted" | "external_id_used" | "factor_on" | "figures_changed" | "file_no_rows" | "file_not_text" | "file_quotes" | "file_spreadsheet" | "file_too_big" | "file_too_large" | "file_too_many_columns" | "file_too_many_rows" | "forbidden" | "fresh_sign_in_needed" | "gateway_away" | "grace_days" | "headers_too_large" | "idempotency_key_reused" | "image_too_large" | "import_carried_out" | "import_changed" | "import_faulty" | "import_not_carried_out" | "insufficient_funds" | "internal_error" | "invalid" | "invisible_text" | "last_factor" | "last_operator" | "last_owner" | "like_another" | "like_staff" | "mail_limit" | "merchant_closed" | "merchant_closing" | "merchant_deactivated" | "merchant_draft" | "merchant_live" | "merchants_closed" | "method_not_allowed" | "muted" | "name_taken" | "no_factor" | "no_passkeys" | "no_token" | "no_withdrawal" | "not_a_customer" | "not_accepted" | "not_an_object" | "not_answered" | "not_chosen" | "not_closing" | "not_deactivated" | "not_dead" | "not_disputed" | "not_failed" | "not_found" | "not_https" | "not_json" | "not_open" | "not_reversed_by_gateway" | "not_voidable" | "not_waiting" | "not_wanted" | "not_with_installments" | "nothing_due" | "nothing_owed" | "nothing_to_refund" | "other_currency" | "outcome_unknown" | "owes_the_business" | "own_account" | "own_business" | "own_plan" | "own_plan_of_business" | "own_words" | "owners_zone" | "passkey_known" | "passkey_refused" | "password_common" | "password_is_name" | "password_too_long" | "password_too_short" | "password_unchanged" | "password_unusable" | "password_weak" | "passwords_differ" | "payment_in_flight" | "plan_cancelled" | "plan_limit" | "proof_ended" | "proposal_closed" | "proposal_open" | "read_only_key" | "reads_only" | "refund_declined" | "refund_in_flight" | "refund_limit" | "refused_address" | "removal_waits" | "repeated" | "request_too_slow" | "required" | "same_email" | "same_person" | "second_factor_needed" | "second_factor_required" | "shop_reported" | "sign_in_ended" | "still_running" | "too_early" | "too_large" | "too_late" | "too_long" | "too_many" | "too_many_cells" | "too_many_drafts" | "too_many_endpoints" | "too_many_invitations" | "too_many_keys" | "too_many_lines" | "too_many_methods" | "too_many_objections" | "too_many_passkeys" | "too_many_requests" | "too_many_terms" | "too_much" | "total_too_small" | "unknown_account" | "unknown_currency" | "unknown_event_type" | "unknown_field" | "unknown_language" | "unknown_merchant" | "unknown_method" | "unknown_parameter" | "unknown_permission" | "unknown_role" | "unknown_team_role" | "unknown_zone" | "unproven_owner" | "unreadable" | "unusable" | "username_is_email" | "username_taken" | "valkey_away" | "withdrawal_days" | "wrong_code" | "wrong_password" | "wrong_sum" | "wrong_type" | "zone_before_closing";
@@ -830,6 +830,8 @@ export interface Payment {
   /** The gateway's own number of the charge. */
   gateway_reference: string | null;
   reversed_at: string | null;
+  /** The reversed payment whose money this is: the bank gave it back, the dispute was won. */
+  wins_back: number | null;
   /** Its last change, of its refunds too. */
   updated_at: string;
   external_id: string | null;
@@ -1345,10 +1347,11 @@ export interface TimelineEntry {
    * Known: plan.opened, plan.completed, plan.closed, plan.reopened, plan.cancelled, plan.accepted, plan.disputed,
    * plan.dispute_answered, plan.dispute_upheld, plan.dispute_ended, plan.delivered, plan.written_off, credit.given,
    * plan.rescheduled, plan.reschedule_proposed, plan.reschedule_answered, installment.late, payment.succeeded,
-   * payment.recorded, payment.declined, payment.reversed, payment.voided, refund.started, refund.succeeded,
-   * refund.declined, invitation.created, invitation.revoked, invitation.opened, shop.reported, shop.cleared,
-   * customer.updated, customer.claimed, reminder.sent, reminders.muted, reminders.unmuted, customer.muted,
-   * customer.unmuted, automatic_payment.on, automatic_payment.off, automatic_payment.stopped.
+   * payment.recorded, payment.declined, payment.reversed, payment.won, payment.loss_returned, payment.voided,
+   * refund.started, refund.succeeded, refund.declined, invitation.created, invitation.revoked, invitation.opened,
+   * shop.reported, shop.cleared, customer.updated, customer.claimed, reminder.sent, reminders.muted,
+   * reminders.unmuted, customer.muted, customer.unmuted, automatic_payment.on, automatic_payment.off,
+   * automatic_payment.stopped.
    */
   kind: string;
   /** RFC 3339, UTC. */

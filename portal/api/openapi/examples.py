@@ -138,6 +138,7 @@ _PAYMENT: Final[dict[str, Any]] = {
     "value_at": "2026-08-30T09:15:02.054131Z",
     "gateway_reference": "ch_4f1b9d0c2a7e",
     "reversed_at": None,
+    "wins_back": None,
     "updated_at": "2026-08-30T09:15:02.120044Z",
     "external_id": None,
     "metadata": {"till": "2"},

@@ -111,6 +111,10 @@ class Payment(Out, kw_only=True):
     value_at: Annotated[Instant | None, Meta(description="When the money counts as received.")]
     gateway_reference: Annotated[str | None, Meta(description="The gateway's own number of the charge.")]
     reversed_at: Instant | None
+    wins_back: Annotated[
+        Id | None,
+        Meta(description="The reversed payment whose money this is: the bank gave it back, the dispute was won."),
+    ]
     updated_at: Annotated[Instant, Meta(description="Its last change, of its refunds too.")]
     external_id: Annotated[str, Meta(max_length=100)] | None
     metadata: Metadata
@@ -155,6 +159,7 @@ def payment(row: models.Payment | PaymentFacts) -> Payment:
         value_at=facts.value_at,
         gateway_reference=facts.gateway_reference,
         reversed_at=facts.reversed_at,
+        wins_back=facts.wins_back,
         updated_at=facts.updated_at,
         external_id=facts.external_id,
         metadata=facts.notes,

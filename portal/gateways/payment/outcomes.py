@@ -16,6 +16,10 @@ class Outcome:
     `charged_at` is the aware instant of a successful charge or refund. If the bank reversed the charge
     afterwards, the state stays succeeded, `reversed_at` is the aware instant of the reversal, and `reversed_amount` is
     the amount that the bank took back, in minor units.
+
+    Money that the bank gave back, because the dispute about a reversed charge was won, is a charge under a key of the
+    gateway's own: `wins_back` is the key of the reversed charge, `amount` what came back in minor units, at most what
+    the bank had taken, and `charged_at` when. It comes once for a charge.
     """
 
     state: Literal["succeeded", "declined", "unknown"]
@@ -24,6 +28,8 @@ class Outcome:
     charged_at: datetime | None = None
     reversed_at: datetime | None = None
     reversed_amount: int | None = None
+    wins_back: str | None = None
+    amount: int | None = None
 
     @property
     def reversed(self) -> bool:

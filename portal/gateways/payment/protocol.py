@@ -79,9 +79,9 @@ class PaymentGateway(Protocol):
         """
 
     def unacknowledged(self, limit: int, after: str | None = None) -> Sequence[str]:
-        """At most `limit` keys of reversed charges that Qist has not acknowledged, oldest reversal first.
+        """At most `limit` keys of reversed charges, and of won disputes, that Qist has not acknowledged, oldest first.
 
-        `after` is the last key of the previous page. A job asks every 15 seconds, so no lost callback loses a reversal.
+        `after` is the last key of the previous page. A job asks every 15 seconds, so no lost callback loses one.
         May raise; the job asks again.
         """
 
@@ -92,7 +92,7 @@ class PaymentGateway(Protocol):
         """
 
     def acknowledge(self, key: str) -> None:
-        """Mark the reversal of this charge as recorded, so that `unacknowledged` no longer returns it. May raise."""
+        """Mark the reversal or the won dispute under this key as recorded, and list it no longer. May raise."""
 
     def check(self, connection: Connection) -> Sequence[tuple[str, int]]:
         """Codes of rules that compare the gateway's record with payments and refunds, and the violations of each.

@@ -60,8 +60,9 @@ class Payment(Model):
     erased. `value_at` is the instant at which the money counts as received: the gateway's charge time, or the local
     midnight of `received_on`. `refunded` is the sum of succeeded refunds, `refunding` of refunds in flight, and
     `reversed` was taken back by the bank or voided by the merchant: together at most `amount`. `lost` is the amount
-    that the bank took back beyond that. All are minor units. `external_id` and `notes` (column metadata) are the
-    merchant's own, as on plans.
+    that the bank took back beyond that, and `regained` what came back of it when the dispute was won. All are minor
+    units. A payment that `wins_back_id` is the money that the bank gave back of that reversed payment. `external_id`
+    and `notes` (column metadata) are the merchant's own, as on plans.
     """
 
     __tablename__ = "payments"
@@ -89,6 +90,8 @@ class Payment(Model):
     refunding: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     reversed: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     lost: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
+    regained: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
+    wins_back_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     created_by: Mapped[UserId]
     created_at: Mapped[Instant]
     unanswered_at: Mapped[Instant | None]
@@ -103,6 +106,9 @@ class Payment(Model):
     pair_name: Mapped[str | None] = column_property(pair_name(merchant_id, customer_id))
     plan: Mapped[Plan] = relationship(foreign_keys=[plan_id])
     customer: Mapped[User] = relationship(primaryjoin="foreign(Payment.customer_id) == User.id", viewonly=True)
+    won_back: Mapped["Payment | None"] = relationship(
+        primaryjoin="Payment.id == foreign(remote(Payment.wins_back_id))", uselist=False, viewonly=True
+    )
     allocations: Mapped[list["Allocation"]] = relationship(
         back_populates="payment", order_by="Allocation.id", foreign_keys="Allocation.payment_id"
     )
@@ -116,6 +122,9 @@ class Payment(Model):
         ),
         ForeignKeyConstraint(["plan_id", "reference_id"], ["texts.plan_id", "texts.id"], name="fk_payments_reference"),
         UniqueConstraint("id", "plan_id"),
+        ForeignKeyConstraint(
+            ["wins_back_id", "plan_id"], ["payments.id", "payments.plan_id"], name="fk_payments_wins_back"
+        ),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
         CheckConstraint("(state = 'in_flight') = (settled_at IS NULL)", name="settled"),
@@ -138,6 +147,12 @@ class Payment(Model):
             f"(state <> 'voided' OR {_RECORDED}) AND (state <> 'reversed' OR NOT {_RECORDED})", name="taken_back_by"
         ),
         CheckConstraint("lost >= 0 AND (lost = 0 OR state = 'reversed')", name="lost"),
+        CheckConstraint("regained >= 0 AND (regained = 0 OR state = 'reversed')", name="regained"),
+        CheckConstraint(
+            "wins_back_id <> id AND gateway_key IS NOT NULL AND state IN ('succeeded', 'reversed')"
+            " OR wins_back_id IS NULL",
+            name="wins_back",
+        ),
         CheckConstraint("(state IN ('in_flight', 'declined')) = (value_at IS NULL)", name="value_at"),
         Index("ix_payments_merchant_id_amount_id", "merchant_id", "amount", "id"),
         Index("ix_payments_merchant_id_currency_amount_id", "merchant_id", "currency", "amount", "id"),

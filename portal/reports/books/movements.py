@@ -15,7 +15,7 @@ from portal.reports import paging
 from portal.reports.paging import Page
 from portal.reports.tallies import LIMIT
 
-KINDS: Final[tuple[EntryKind, ...]] = ("payment", "refund", "reversal", "void")
+KINDS: Final[tuple[EntryKind, ...]] = ("payment", "refund", "reversal", "loss_returned", "void")
 """The kinds of entries that move money."""
 WHOLE_DAYS: Final = 31
 """A list of so many days is summed whole: the home page links to it with its figure of a month."""

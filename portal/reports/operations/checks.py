@@ -66,7 +66,7 @@ PLANS: Final = Check(
         FROM installments GROUP BY plan_id
     ) AS parts ON parts.plan_id = plans.id
     LEFT JOIN (
-        SELECT plan_id, sum(amount - refunded - reversed - lost) AS cash,
+        SELECT plan_id, sum(amount - refunded - reversed - lost + regained) AS cash,
                sum(amount - refunded - reversed) AS kept FROM payments
         WHERE state IN ('succeeded', 'reversed', 'voided') GROUP BY plan_id
     ) AS money ON money.plan_id = plans.id
@@ -127,7 +127,8 @@ PAYMENTS: Final = Check(
                                   OR payments.refunded + payments.refunding + payments.reversed > payments.amount),
            count(*) FILTER (WHERE coalesce(books.paid, 0) <> CASE WHEN payments.state IN ('in_flight', 'declined')
                                                               THEN 0 ELSE payments.amount END
-                                  OR coalesce(books.reversed, 0) <> -(payments.reversed + payments.lost)),
+                                  OR coalesce(books.reversed, 0) <> -(payments.reversed + payments.lost)
+                                  OR coalesce(books.regained, 0) <> payments.regained),
            count(*) FILTER (WHERE payments.state NOT IN ('reversed', 'voided')
                                   AND (coalesce(over.amount, 0), coalesce(back.excess, 0))
                                   <> (coalesce(back.excess_gone, 0) - parts.returned, parts.returned))
@@ -146,7 +147,8 @@ PAYMENTS: Final = Check(
     ) AS back ON back.payment_id = payments.id
     LEFT JOIN (
         SELECT payment_id, sum(amount) FILTER (WHERE kind = 'payment') AS paid,
-               sum(amount) FILTER (WHERE kind IN ('reversal', 'void')) AS reversed
+               sum(amount) FILTER (WHERE kind IN ('reversal', 'void')) AS reversed,
+               sum(amount) FILTER (WHERE kind = 'loss_returned') AS regained
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id
                             AND account IN ('cash', 'bank', 'clearing')
         WHERE payment_id IS NOT NULL GROUP BY payment_id

@@ -23,6 +23,8 @@ def receipt(row: Email) -> Facts:
     numbers = {installment.id: installment.number for installment in rows}
     remaining = sum(installment.remaining for installment in rows)
     lost = sum(installment.payable for installment in rows) if not remaining and plan.cancelled_at is None else 0
+    returned = sum(part.returned for part in payment.allocations)
+    won = db.session.get_one(Payment, payment.wins_back_id) if payment.wins_back_id is not None else None
     coming = next((installment for installment in rows if installment.is_open), None)
     return (
         progress(rows)
@@ -42,7 +44,10 @@ def receipt(row: Email) -> Facts:
                     money.show(part.amount - part.returned, plan.currency),
                 )
                 for part in sorted(payment.allocations, key=lambda part: numbers[part.installment_id])
+                if part.returned < part.amount
             ],
+            "won": {"paid_on": paid_on(won, plan)} if won is not None else None,
+            "not_owed": money.show(returned, plan.currency) if returned else None,
             "remaining": money.show(remaining, plan.currency) if remaining else None,
             "written_off": money.show(lost, plan.currency) if lost else None,
             "next": {
@@ -87,6 +92,8 @@ def payment_reversed(row: Email) -> Facts:
     payable = sum(installment.payable for installment in rows)
     if not payable or plan.cancelled_at is not None:
         raise NoLongerTrue("not_open")
+    if is_won(payment):
+        raise NoLongerTrue("payment_stands")
     coming = next((installment for installment in rows if installment.is_open), None)
     return (
         progress(rows)
@@ -136,6 +143,8 @@ def plan_completed(row: Email) -> Facts:
         raise NoLongerTrue("owed_again")
     if any(installment.written_off for installment in rows):
         raise NoLongerTrue("written_off")
+    if not any(installment.paid for installment in rows):
+        raise NoLongerTrue("plan_closed")
     return (
         progress(rows)
         | {
@@ -179,6 +188,12 @@ def payment_of(row: Email) -> Payment:
     """The payment that a mail is about, with its allocations."""
     query = select(Payment).options(selectinload(Payment.allocations)).where(Payment.id == row.data["payment_id"])
     return db.session.scalars(query).one()
+
+
+def is_won(payment: Payment) -> bool:
+    """Whether money of this reversed payment came back, because the dispute about it was won."""
+    won = select(Payment.id).where(Payment.wins_back_id == payment.id)
+    return bool(payment.regained) or db.session.scalar(won) is not None
 
 
 def _method_words(payment: Payment) -> str:

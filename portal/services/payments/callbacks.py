@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 BUDGET: Final = 30.0
 """Seconds after which the job leaves the remaining callbacks to the next run."""
 MAX_STEP_SECONDS: Final = outcomes.MAX_STEP_SECONDS
-"""Upper bound for one callback: book the payment, refund its excess, and reverse it."""
+"""Upper bound for one callback: book the payment, refund its excess, and reverse it, or win it back."""
 
 
 class BadSignature(QistError):
@@ -60,8 +60,12 @@ def receive(body: bytes, headers: Mapping[str, str]) -> None:
     update_from_gateway(key)
 
 
-def update_from_gateway(key: str) -> None:
-    """Ask the gateway about a payment's or refund's key, and record the answer. Refuses: busy (no answer)."""
+def update_from_gateway(key: str) -> bool:
+    """Ask the gateway about a key, and record the answer: of a payment, of a refund, or of money that was won back.
+
+    Returns False if the key is none of ours and the gateway knows nothing of it, or did not answer. Refuses: busy (no
+    answer about a key of ours); payment_in_flight; refund_in_flight.
+    """
     payment = db.session.execute(select(Payment.id, Payment.state).where(Payment.gateway_key == key)).one_or_none()
     refund_id = db.session.scalar(select(Refund.id).where(Refund.gateway_key == key))
     end_reading()
@@ -73,15 +77,28 @@ def update_from_gateway(key: str) -> None:
     elif refund_id is not None:
         refunds.record_outcome(refund_id, _answered(gateway.active().look_up_refund(key)))
     else:
+        return _update_from_won_dispute(key)
+    return True
+
+
+def _update_from_won_dispute(key: str) -> bool:
+    """Record the money that the bank gave back under this key of the gateway's own, after its reversal."""
+    outcome = gateway.active().look_up(key)
+    if outcome.wins_back is None:
         log.info("callback.unknown_key")
+        return outcome.state != "unknown"
+    update_from_gateway(outcome.wins_back)
+    refund_id = reversals.win_back(key, outcome)
+    if refund_id is not None:
+        refunds.send(refund_id)
+    return True
 
 
 def deliver_due(limit: int = 100) -> int:
-    """Record the reversals that no callback has brought: ask the gateway which ones it has not had acknowledged.
+    """Record the reversals and won disputes that no callback has brought: the gateway lists those not acknowledged.
 
-    Reads all of them, `limit` at a time, starts at a random one and wraps around. Starts none after BUDGET seconds. A
-    reversal that is refused or fails comes again with the next run, and the others go on. Returns the number of
-    reversals taken.
+    Reads all of them, `limit` at a time, starts at a random one and wraps around. Starts none after BUDGET seconds. One
+    that is refused or fails comes again with the next run, and the others go on. Returns the number taken.
     """
     keys = page = list(gateway.active().unacknowledged(limit))
     while page:
@@ -98,9 +115,10 @@ def due_query() -> str | None:
 
 
 def _take(key: str) -> bool:
-    """Record the reversal of this charge, and return whether that succeeded."""
+    """Record the reversal or the won dispute under this key, and return whether that succeeded."""
     try:
-        update_from_gateway(key)
+        if not update_from_gateway(key):
+            return False
         gateway.active().acknowledge(key)
     except QistError as refused:
         log.info("callback.again_later", code=refused.code)

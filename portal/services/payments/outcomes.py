@@ -54,7 +54,7 @@ _ROWS: Final = (
 class _OfPayment(Result):
     """A payment, and its installment if it is for a single one."""
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     payment: PaymentFacts
     installment: InstallmentFacts | None
@@ -173,11 +173,18 @@ def settle_unknown_payments(limit: int = 200) -> int:
     return sweeps.sweep(ids, settle_payment, budget=BUDGET, event="payment.not_settled", field="payment_id")
 
 
-def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *, reason_id: int | None = None) -> int:
+def apply(
+    plan: Plan,
+    payment: Payment,
+    installments: dict[int, Installment],
+    *,
+    reason_id: int | None = None,
+    restored: int = 0,
+) -> int:
     """Inside a unit of work: apply a received payment to its installments, book it, and recompute the plan's state.
 
-    `payment.value_at` is set. `reason_id` is the merchant's text for a manual payment. Returns the part that was not
-    owed any more, in minor units.
+    `payment.value_at` is set. `reason_id` is the merchant's text for a manual payment. `restored` is the part that was
+    void until the bank gave it back, in minor units. Returns the part that was not owed any more, in minor units.
     """
     payment.state = "succeeded"
     recovered = excess = 0
@@ -196,8 +203,9 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *,
         recovered += recovery
         excess += part.returned
     _release(payment, installments)
-    ledger.book_payment(plan, payment, recovered=recovered, excess=excess, reason_id=reason_id)
-    events.record(_received(payment, recovered, reason_id), plan_id=plan.id, by=payment.created_by)
+    ledger.book_payment(plan, payment, recovered=recovered, restored=restored, excess=excess, reason_id=reason_id)
+    by = payment.created_by if payment.wins_back_id is None else None
+    events.record(_received(payment, recovered, reason_id), plan_id=plan.id, by=by)
     _post_mail("receipt", payment)
     plan_status.recompute(
         plan, installments.values(), recovered=recovered, unasked=not _is_own(payment), kept=payment.amount
@@ -219,6 +227,10 @@ def _value_at(payment: Payment, outcome: gateway.Outcome) -> datetime:
 def _received(payment: Payment, recovered: int, reason_id: int | None) -> Payload:
     """The event of a received payment."""
     paid_id, only, amount = payment.id, _only_installment(payment), payment.amount
+    if payment.wins_back_id is not None:
+        return payloads.PaymentWon(
+            payment_id=paid_id, installment_id=only, amount=amount, wins_back=payment.wins_back_id, recovered=recovered
+        )
     if payment.is_recorded:
         return payloads.PaymentRecorded(
             payment_id=paid_id, installment_id=only, amount=amount, recovered=recovered, reason_id=reason_id

@@ -1,12 +1,13 @@
 """Reversals: the bank took a payment back, so the amount that it paid is owed again.
 
 A payment of the gateway is reversed on the gateway's word only, with its instant and amount. Otherwise a payment that
-stands at the bank would be owed, and charged, a second time.
+stands at the bank would be owed, and charged, a second time. When the dispute about it is won, the money that comes
+back is a payment of its own.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import select
 
@@ -16,11 +17,11 @@ from portal.domain.permissions import Actor
 from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Installment, Payment, Plan
+from portal.models import Allocation, Installment, LedgerEntry, LedgerLine, Payment, Plan
 from portal.services import emails, events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.notices import readers
-from portal.services.payments import automatic, outcomes, preconditions, taken_back
+from portal.services.payments import automatic, outcomes, preconditions, refunds, taken_back
 from portal.services.plans import plan_lock, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PaymentFacts
@@ -31,7 +32,7 @@ from portal.services.unit_of_work import unit_of_work
 class PaymentReversed(Result):
     """The bank took the payment back. `payment.reversed` is the amount that no longer counts as paid."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     payment: PaymentFacts
 
@@ -140,9 +141,102 @@ def _tell(plan: Plan, payment: Payment, stopped: bool) -> None:
             dedupe_key=f"payment_reversed:{payment.id}",
             data=data,
         )
+    _tell_business(plan, payment, data)
+
+
+def _tell_business(plan: Plan, payment: Payment, data: dict[str, Any]) -> None:
+    """Mail the owners and managers that want to know what the bank took back, and gave back."""
+    kind = "won" if data.get("won") else "bounce"
     for user_id in readers.readers_of(plan.merchant_id, "bounced", customer_id=plan.customer_id):
-        key = f"bounce_notice:{payment.id}:{user_id}"
+        key = f"{kind}_notice:{payment.id}:{user_id}"
         emails.post("bounce_notice", to_user_id=user_id, plan_id=plan.id, dedupe_key=key, data=data)
+
+
+def win_back(key: str, outcome: gateway.Outcome) -> int | None:
+    """Book the money of a reversed payment that the bank gave back under `key`, because the dispute about it was won.
+
+    What the reversal had reopened is a payment of its own. It pays the installments of the reversed payment first, then
+    the oldest open ones, then what was written off. On a plan that was cancelled before the reversal, it counts again
+    as it did. The rest of it was owed no more: a refund of it is held, whose id this returns. What came back of a loss
+    lowers the losses. The customer and the business are told. Money that is booked stays as it is. Refuses:
+    payment_in_flight.
+    """
+    payment_id = db.session.scalar(select(Payment.id).where(Payment.gateway_key == outcome.wins_back))
+    return None if payment_id is None else _win_back(payment_id, key, outcome)
+
+
+@unit_of_work
+def _win_back(payment_id: int, key: str, outcome: gateway.Outcome) -> int | None:
+    plan = Plan.lock(db.session.scalars(select(Payment.plan_id).where(Payment.id == payment_id)).one())
+    if plan is None:
+        raise NotFound()
+    rows = Installment.lock_of_plan(plan.id)
+    lost = db.session.get_one(Payment, payment_id, populate_existing=True)
+    if lost.state != "reversed" or lost.regained or is_won(lost):
+        return None
+    plan_lock.nothing_in_flight(plan.id)
+    came = lost.reversed + lost.lost if outcome.amount is None else outcome.amount
+    amount, at = min(came, lost.reversed), _between(lost.reversed_at, outcome.charged_at)
+    won, refund_id = lost, None
+    if amount:
+        won, refund_id = _pay_again(plan, rows, lost, key, outcome, amount, at)
+    if came > amount:
+        lost.regained, lost.updated_at = came - amount, clock.now()
+        plan.updated_at = lost.updated_at
+        db.session.flush()
+        ledger.book_returned_loss(plan, lost, at)
+        events.record(payloads.LossReturned(payment_id=lost.id, amount=lost.regained), plan_id=plan.id, by=None)
+    _tell_business(plan, won, {"payment_id": won.id, "won": True})
+    return refund_id
+
+
+def is_won(payment: Payment) -> bool:
+    """Whether money of this reversed payment came back as a payment of its own."""
+    return db.session.scalar(select(Payment.id).where(Payment.wins_back_id == payment.id)) is not None
+
+
+def _pay_again(
+    plan: Plan, rows: list[Installment], lost: Payment, key: str, outcome: gateway.Outcome, amount: int, at: datetime
+) -> tuple[Payment, int | None]:
+    """The payment of what came back, applied and booked, and the id of the refund of what is owed no more."""
+    own, now = {part.installment_id for part in lost.allocations}, clock.now()
+    payment = Payment(
+        plan_id=plan.id,
+        merchant_id=plan.merchant_id,
+        customer_id=plan.customer_id,
+        currency=plan.currency,
+        amount=amount,
+        state="succeeded",
+        method=lost.method,
+        link=lost.link,
+        gateway_key=key,
+        gateway_reference=outcome.reference,
+        wins_back_id=lost.id,
+        created_by=lost.created_by,
+        created_at=now,
+        settled_at=now,
+        updated_at=now,
+        value_at=at,
+    )
+    db.session.add(payment)
+    db.session.flush()
+    with db.session.no_autoflush:  # what is void of an installment and what is paid of it change in one statement
+        restored = _restore(rows, lost, amount)
+        payment.allocations = [
+            Allocation(installment_id=row_id, amount=share, state="applied")
+            for row_id, share in taken_back.shares_again(sorted(rows, key=lambda row: row.id not in own), amount)
+        ]
+        excess = outcomes.apply(plan, payment, {row.id: row for row in rows}, restored=restored)
+    db.session.flush()
+    return payment, refunds.hold_excess(plan, payment, excess) if excess else None
+
+
+def _restore(rows: list[Installment], lost: Payment, amount: int) -> int:
+    """Let `amount` of what the reversal had made void be owed, until it is paid again. Returns how much that is."""
+    voided = select(LedgerLine.amount).join(LedgerEntry, LedgerEntry.id == LedgerLine.entry_id)
+    voided = voided.where(LedgerEntry.payment_id == lost.id, LedgerEntry.kind == "reversal")
+    left = min(amount, db.session.scalar(voided.where(LedgerLine.account == "credits")) or 0)
+    return taken_back.restore(rows, lost, left) if left else 0
 
 
 def _between(settled_at: datetime | None, reversed_at: datetime | None) -> datetime:

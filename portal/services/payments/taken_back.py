@@ -1,5 +1,7 @@
 """Take a payment off its installments: what it had paid is owed again. Reversals and voids share it.
 
+And the way back, for money that the bank gives back of a reversed payment.
+
 Called inside a unit of work, after the plan is locked; never commits. Amounts are minor units.
 """
 
@@ -56,3 +58,38 @@ def take_back(plan: Plan, rows: list[Installment], payment: Payment, amount: int
         part.recovered -= again
         row.written_off += again
     return total
+
+
+def restore(rows: list[Installment], payment: Payment, amount: int) -> int:
+    """Let `amount` be owed again of what was void, when this payment was taken back from a cancelled plan.
+
+    Its new payment follows in the same commit. An installment of which nothing is void any more is not cancelled.
+    """
+    by_id, left = {row.id: row for row in rows}, amount
+    for part in sorted(payment.allocations, key=lambda part: part.installment_id):
+        row = by_id[part.installment_id]
+        share = min(left, part.returned, row.credited)
+        left -= share
+        row.credited -= share
+        if share and not row.credited:
+            row.cancelled_at = None
+    return amount - left
+
+
+def shares_again(rows: list[Installment], amount: int) -> list[allocation.Part]:
+    """The parts (installment id, minor units) that `amount` pays, in the order of these rows.
+
+    First what is left, then what is written off. What exceeds both is with the first part, and is owed no more.
+    """
+    shares: dict[int, int] = {}
+    for owed in (
+        {row.id: row.left for row in rows},
+        {row.id: row.written_off for row in rows if row.cancelled_at is None},
+    ):
+        for row_id, size in owed.items():
+            share = min(size, amount)
+            shares[row_id] = shares.get(row_id, 0) + share
+            amount -= share
+    first = next((row_id for row_id, share in shares.items() if share), rows[0].id)
+    shares[first] += amount
+    return [(row_id, share) for row_id, share in shares.items() if share]

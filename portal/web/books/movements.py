@@ -26,6 +26,7 @@ KINDS: Final[dict[EntryKind, str]] = {
     "payment": _l("Payment"),
     "refund": lazy_pgettext("line of a statement", "Refund"),
     "reversal": lazy_pgettext("line of a statement", "Bounce"),
+    "loss_returned": _l("Loss that came back"),
     "void": lazy_pgettext("line of a statement", "Void"),
 }
 

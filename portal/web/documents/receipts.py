@@ -74,6 +74,8 @@ def _outcome(sheet: Sheet, payment: Payment, plan: Plan) -> None:
         sheet.text(str(_("%(amount)s paid", amount=amount)), HEADING)
         business, date = sheet.bdi(filters.business(plan)), paid_day(payment, plan.time_zone)
         sheet.text(str(_("To %(merchant)s on %(date)s", merchant=business, date=date)))
+        if payment.wins_back_id is not None:
+            sheet.text(_won_of(payment.wins_back_id))
         return
     sheet.text(amount, HEADING)
     date = local_day(payment.reversed_at or payment.created_at, plan.time_zone)
@@ -86,6 +88,16 @@ def _outcome(sheet: Sheet, payment: Payment, plan: Plan) -> None:
     else:
         part = sheet.money(payment.reversed, payment.currency)
         sheet.text(str(_("%(amount)s of it does not count as paid any more.", amount=part)))
+    if payment.won_back is not None:
+        again = _("The bank gave the money to the business again: payment %(number)s.", number=payment.won_back.id)
+        sheet.text(str(again))
+
+
+def _won_of(number: int) -> str:
+    return str(
+        _("This is the money of payment %(number)s: the bank had taken it back, and gave it to the business again.",
+          number=number)
+    )  # fmt: skip
 
 
 def _part(sheet: Sheet, part: Allocation, plan: Plan) -> list[Cell]:

@@ -39,6 +39,7 @@ WORDS: Final[dict[EntryKind, str]] = {
     "write_off": lazy_pgettext("line of a statement", "Written off"),
     "cancellation": _l("Plan cancelled, the rest is void"),
     "reversal": _l("Payment taken back by the bank"),
+    "loss_returned": _l("Loss at the bank that came back"),
     "void": _l("Recorded payment voided"),
 }
 
@@ -175,6 +176,8 @@ def line_words(line: Line, unit: Callable[[str], str] = str) -> str:
     """The words of a line, with the method and the reference of a payment. `unit` marks a text of its own direction."""
     if line.kind == "payment" and line.payment is not None:
         method, reference = method_words(line.payment), line.payment.reference
+        if line.payment.wins_back_id is not None:
+            return str(_("Payment that the bank gave back, %(method)s", method=method))
         if reference == "":
             return str(_("Payment, %(method)s", method=method))
         words = unit(typed_words(reference))

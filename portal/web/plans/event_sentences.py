@@ -244,6 +244,12 @@ REVERSED: Final = Variants(
     _l("%(amount)s paid was taken back by the bank"),
     _l("%(amount)s paid for %(installments)s was taken back by the bank"),
 )
+WON: Final = Variants(
+    _l("The bank gave %(amount)s to the business again"),
+    _l("The bank gave %(amount)s for %(installments)s to the business again"),
+    _l("The bank gave %(amount)s to the business again, %(recovered)s of it had been written off"),
+    _l("The bank gave %(amount)s for %(installments)s to the business again, %(recovered)s of it had been written off"),
+)
 VOIDED: Final = Variants(_l("%(amount)s paid was voided"), _l("%(amount)s paid for %(installments)s was voided"))
 
 
@@ -270,6 +276,16 @@ def _payment_reversed(payload: events.PaymentReversed, scene: Scene) -> str:
             _("%(amount)s refunded before was taken back by the bank: a loss", amount=scene.amount(payload.lost))
         )
     return scene.payment(REVERSED, payload)
+
+
+@sentence(events.PaymentWon, icon="banknote")
+def _payment_won(payload: events.PaymentWon, scene: Scene) -> str:
+    return scene.payment(WON, payload, payload.recovered)
+
+
+@sentence(events.LossReturned, icon="banknote")
+def _loss_returned(payload: events.LossReturned, scene: Scene) -> str:
+    return str(_("The bank gave %(amount)s of its loss to the business again", amount=scene.amount(payload.amount)))
 
 
 @sentence(events.PaymentVoided, icon="undo-2")

@@ -9,7 +9,7 @@ from portal.models import Plan
 from portal.web.labels import numbers_words
 
 OfPayments = events.PaymentSucceeded | events.PaymentRecorded | events.PaymentDeclined
-PaymentFacts = OfPayments | events.PaymentReversed | events.PaymentVoided
+PaymentFacts = OfPayments | events.PaymentWon | events.PaymentReversed | events.PaymentVoided
 
 
 class Variants(NamedTuple):

@@ -54,6 +54,7 @@ TABLE = {
     "automatic payment failed": Row(("payment_declined",), digest=("automatic",)),
     "automatic payment stopped": Row(("automatic_stopped",), digest=("automatic",)),
     "bounced": Row(("payment_reversed",), ("bounce_notice",)),
+    "won back": Row(("receipt",), ("bounce_notice",), digest=("received",)),
     "voided": Row(),
     "credit": Row(("plan_credited",)),
     "write-off": Row(("plan_written_off",)),
@@ -122,8 +123,10 @@ class Cell:
 
     def prepare(self) -> None:
         """The state before the act."""
-        if self.act in ("refunded", "bounced"):
+        if self.act in ("refunded", "bounced", "won back"):
             self.payment_id = people.pay(self.first(), self.customer_id).id
+        if self.act == "won back":
+            people.bounce(self.payment_id)
         if self.act == "voided":
             self.payment_id = self.cash()
         if self.act == "answered":
@@ -158,6 +161,7 @@ class Cell:
             "automatic payment failed": automatic.collect_automatic_payments,
             "automatic payment stopped": lambda: payment_methods.remove(self.customer_id, self.method_id),
             "bounced": lambda: people.bounce(self.payment_id),
+            "won back": lambda: people.win(self.payment_id),
             "voided": lambda: voids.void(self.payment_id, reason="Twice", **owner),
             "credit": lambda: credits.credit(plan, amount=5_00, how="last", reason="Late", **owner),
             "write-off": lambda: write_offs.write_off(plan, reason="Gone", **owner),

@@ -75,7 +75,7 @@ NOTICE = {
 RECEIPT = {
     **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "reference": None,
     "parts": [("Payment 2 of 4", "SAR\u00a0300.00")], "remaining": "SAR\u00a0600.00", "written_off": None,
-    "next": NEXT, "receipt_url": LINK["receipt"],
+    "next": NEXT, "receipt_url": LINK["receipt"], "won": None, "not_owed": None,
 }  # fmt: skip
 REVERSED = {
     **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "asks": False,
@@ -142,6 +142,9 @@ SAMPLES = {
     }),
     "receipt after a write-off": ("receipt", RECEIPT | {
         "remaining": None, "written_off": "SAR\u00a0250.00", "next": None,
+    }),
+    "receipt of money that the bank gave back": ("receipt", RECEIPT | {
+        "won": {"paid_on": "1 November 2026"}, "not_owed": "SAR\u00a0100.00",
     }),
     "payment_declined": ("payment_declined", {
         **AMOUNT, **PURCHASE, **PROGRESS, "tried_on": "23 November 2026", "automatic": False,

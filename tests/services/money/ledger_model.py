@@ -6,69 +6,7 @@ Every figure is a plain integer. `ask_pay` returns the code of the expected refu
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-CHARGES = {
-    "card_ok": "ok",
-    "card_declined": "declined",
-    "card_insufficient_funds": "declined",
-    "card_lost_charged": "lost_done",
-    "card_lost_not_charged": "lost_not_done",
-    "card_reversed_later": "ok",
-    "card_refund_declined": "ok",
-    "card_refund_lost_done": "ok",
-    "card_refund_lost_not_done": "ok",
-}
-REFUNDS = {
-    "card_refund_declined": "declined",
-    "card_refund_lost_done": "lost_done",
-    "card_refund_lost_not_done": "lost_not_done",
-}
-
-
-@dataclass
-class Part:
-    """An installment."""
-
-    amount: int
-    due: date
-    paid: int = 0
-    credited: int = 0
-    written_off: int = 0
-    cancelled: bool = False
-    moved: int = 0
-
-    @property
-    def left(self) -> int:
-        return self.amount - self.paid - self.credited - self.written_off - self.moved
-
-
-@dataclass
-class Money:
-    """A payment: its parts by installment, and its outcome."""
-
-    id: int
-    method: str
-    amount: int
-    held: dict[int, int]
-    state: str = "in_flight"
-    applied: dict[int, int] = field(default_factory=dict)
-    refunded: int = 0
-    recovered: dict[int, int] = field(default_factory=dict)
-    reversed: int = 0
-    bounces: bool = False
-    waiting: list[int] = field(default_factory=list)
-
-    @property
-    def is_gateways(self) -> bool:
-        return self.method in CHARGES
-
-    @property
-    def account(self) -> str:
-        """The ledger account of its money."""
-        return {"cash": "cash", "transfer": "bank"}.get(self.method, "clearing")
-
-    @property
-    def refundable(self) -> int:
-        return self.amount - self.refunded - sum(self.waiting) if self.state == "succeeded" else 0
+from tests.services.money.model_rows import CHARGES, REFUNDS, Money, Part
 
 
 @dataclass
@@ -112,7 +50,7 @@ class PlanModel:
     def open_books(self, sign: int) -> None:
         """Book the plan, with what is paid and refunded by now, or asked back; or the opposite."""
         paid = sum(part.paid for part in self.parts)
-        back = sum(money.refunded + sum(money.waiting) for money in self.payments)
+        back = sum(money.refunded + sum(money.waiting) - money.excess for money in self.payments)
         self.counted = sign > 0
         lines = {"receivable": self.total - paid, "prepayments": paid - back, "refunds": back, "sales": -self.total}
         self.book(**{account: sign * amount for account, amount in lines.items()})
@@ -267,9 +205,11 @@ class PlanModel:
                     self.arrive(money)
                 else:
                     money.state = "declined"
-            for amount in money.waiting:
+            for place, amount in enumerate(money.waiting):
                 if REFUNDS[money.method] == "lost_done":
                     self._give_back(money, amount)
+                elif money.excess and place == 0:
+                    self._keep_excess(money)
                 else:
                     self._keep(amount)
             money.waiting = []
@@ -305,6 +245,54 @@ class PlanModel:
     def _keep(self, amount: int) -> None:
         """A refund that was asked for is not made."""
         self.book(**{"refunds_payable": amount, self.returned: -amount})
+
+    def _keep_excess(self, money: Money) -> None:
+        self.book(refunds_payable=money.excess, overpayments=-money.excess)
+        money.excess = 0
+
+    def win(self, payment_id: int, lost: Money, amount: int) -> None:
+        """The bank gave `amount` of a reversed payment back. What is owed no more is refunded at once."""
+        lost.is_won, rest, restored, shares = True, amount, 0, dict[int, int]()
+        for place in sorted(lost.voided):
+            part = self.parts[place]
+            share = min(rest - restored, lost.voided[place], part.credited)
+            part.credited -= share
+            restored += share
+            part.cancelled = part.cancelled and not (share and not part.credited)
+        order = sorted(self.by_due(), key=lambda place: place not in lost.applied)
+        recovered = 0
+        for place in order:
+            shares[place] = min(self.parts[place].left, rest)
+            self.parts[place].paid += shares[place]
+            rest -= shares[place]
+        for place in order:
+            part = self.parts[place]
+            share = 0 if part.cancelled else min(part.written_off, rest)
+            part.written_off -= share
+            part.paid += share
+            recovered += share
+            rest -= share
+        money = Money(payment_id, lost.method, amount, {}, "succeeded", won=True)
+        self.payments.append(money)
+        self.note_changes()
+        self.book(
+            **{money.account: amount, self.receivable: restored + recovered + rest - amount},
+            credits=-restored,
+            recoveries=-recovered,
+            overpayments=-rest,
+        )
+        if not self.counted and self.state == "completed":
+            self.open_books(1)
+        if rest:
+            money.excess = rest
+            self.book(overpayments=rest, refunds_payable=-rest)
+            match REFUNDS.get(money.method, "ok"):
+                case "ok":
+                    self._give_back(money, rest)
+                case "declined":
+                    self._keep_excess(money)
+                case "lost_done" | "lost_not_done":
+                    money.waiting.append(rest)
 
     def credit(self, amount: int, how: str) -> None:
         self.book(credits=amount, receivable=-amount)
@@ -353,6 +341,7 @@ class PlanModel:
                 part.credited += share
                 part.cancelled = True
                 if self.counted:
+                    money.voided[place] = share
                     self.book(credits=share, receivable=-share)
             elif not self.cancelled:
                 again = min(share, money.recovered[place])

@@ -16,6 +16,13 @@ from tests.services.money.ledger_model import PlanModel, Proposal, weeks
 
 CONSENTING = Consenting(address="192.0.2.7", language="en", word=lambda facts: f"{facts.plan_id}")
 places = st.integers(0, 3)
+permille = st.integers(0, 1050)
+"""Part of the possible amount; above 1000 it is one minor unit too much."""
+
+
+def share(of: int, part: int) -> int:
+    """At least 1, and `of` + 1 when `part` is above 1000."""
+    return of + 1 if part > 1000 else max(1, of * part // 1000)
 
 
 class ReschedulingSteps(RuleBasedStateMachine):

@@ -19,7 +19,6 @@ from sqlalchemy import func, select
 from portal.domain import allocation, clock
 from portal.errors import Refused
 from portal.extensions import db
-from portal.gateways import payment as gateway
 from portal.models import Installment, LedgerEntry, LedgerLine, Merchant, Payment, Plan
 from portal.reports.merchants import ageing, dashboard, overview, totals
 from portal.reports.merchants.overview import Totals
@@ -28,26 +27,21 @@ from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations, credits, proposals, voids, write_offs
 from portal.services.agreements import acceptances, disputes
 from portal.services.books import totals as folding
-from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals
+from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds
 from portal.services.plans import pairs, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import agreements, people, servers
 from tests.services.money import counted
-from tests.services.money.ledger_model import CHARGES, Money, Part, PlanModel, weeks
-from tests.services.money.rescheduling_steps import ReschedulingSteps, places
+from tests.services.money.bank_steps import BankSteps
+from tests.services.money.ledger_model import PlanModel, weeks
+from tests.services.money.model_rows import CHARGES, Money, Part
+from tests.services.money.rescheduling_steps import ReschedulingSteps, permille, places, share
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 cards = st.sampled_from(sorted(CHARGES))
-permille = st.integers(0, 1050)
-"""Part of the possible amount; above 1000 it is one minor unit too much."""
 
 
-def share(of: int, part: int) -> int:
-    """At least 1, and `of` + 1 when `part` is above 1000."""
-    return of + 1 if part > 1000 else max(1, of * part // 1000)
-
-
-class MoneyMachine(ReschedulingSteps):
+class MoneyMachine(ReschedulingSteps, BankSteps):
     """Amal and Omar, and up to two plans between them."""
 
     app: Any = None
@@ -214,24 +208,6 @@ class MoneyMachine(ReschedulingSteps):
             if self.ask(code, voids.void, money.id, **self.seller("Written down twice")):
                 plan.take_back(money, "voided")
 
-    @precondition(lambda self: any(plan.payments for plan in self.plans))
-    @rule(which=places, source=places, bounces=st.booleans())
-    def ask_the_gateway(self, which: int, source: int, bounces: bool) -> None:
-        """The bank takes a payment back, or not, and the merchant asks."""
-        plan = self.pick(which)
-        settled = [money for money in plan.payments if money.state != "in_flight" and not money.waiting]
-        if not settled or plan.in_flight:
-            return
-        money = settled[source % len(settled)]
-        can_bounce = money.state == "succeeded" and money.is_gateways and money.refunded < money.amount
-        if bounces and can_bounce:
-            assert gateway.active().bounce(self.key_of(money))
-        is_back = (bounces and can_bounce) or money.state == "reversed"
-        code = "" if is_back else "not_reversed_by_gateway"
-        result = self.ask(code, reversals.ask_gateway, money.id, actor=people.owner(self.amal))
-        if result and money.state == "succeeded":
-            plan.take_back(money, "reversed")
-
     @rule(days=st.sampled_from([0, 1, 6, 31]))
     def time_passes(self, days: int) -> None:
         """The clock moves, the sweeps run, and the gateway sends its callbacks."""
@@ -352,13 +328,6 @@ class MoneyMachine(ReschedulingSteps):
         if money.is_gateways:
             return "not_voidable"
         return "not_voidable" if money.state != "succeeded" or money.refunded == money.amount else ""
-
-    def key_of(self, money: Money) -> str:
-        """The gateway's key of a payment."""
-        key = db.session.scalars(select(Payment.gateway_key).where(Payment.id == money.id)).one()
-        db.session.rollback()
-        assert key
-        return key
 
     def ask(self, code: str | None, verb: Any, *args: Any, **kwargs: Any) -> Any:
         """Call the service function. It must refuse with `code`, or succeed without one."""

@@ -23,7 +23,7 @@ from portal.gateways import payment as gateway
 from portal.gateways.payment.simulated import gateway as simulated
 from portal.local.child_server import marks
 from portal.services.idempotency import RequestKey
-from portal.services.payments import payments, refunds
+from portal.services.payments import callbacks, payments, refunds
 from tests.fixtures import people, servers
 
 BEFORE, AFTER, RECORDED = MOMENTS = ("before the gateway is asked", "after its answer", "after it was recorded")
@@ -31,7 +31,7 @@ SCOPE = "POST /dying"
 AT_ONCE = 24
 
 Wish = dict[str, Any]
-"""A request: `verb` (pay or refund), its arguments, its `key` and the key's `user`."""
+"""A request: `verb` (pay, refund or win), its arguments, its `key` and the key's `user`."""
 
 
 def request_key(wish: Wish) -> RequestKey:
@@ -39,7 +39,9 @@ def request_key(wish: Wish) -> RequestKey:
 
 
 def carry_out(wish: Wish) -> Any:
-    """Pay an installment, or refund an amount of a plan."""
+    """Pay an installment, refund an amount of a plan, or take the callback about money that was won back."""
+    if wish["verb"] == "win":
+        return callbacks.update_from_gateway(wish["key"])
     if wish["verb"] == "pay":
         return payments.pay_installment(
             wish["installment"],

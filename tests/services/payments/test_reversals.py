@@ -232,53 +232,6 @@ class TestTheGateway:
         assert [rule for rule, count in checks.run() if count] == ["gateway_reversals"]
 
 
-class TestMoneyThatTheBankGivesBack:
-    """The record by hand that docs/money.md describes, for the gateway has no outcome for it."""
-
-    def transfer(self, plan_id, amal, amount):
-        today = people.today_of(amal)
-        return manual_payments.record(
-            plan_id, actor=people.owner(amal), amount=amount, method="transfer", received_on=today
-        ).payment_id
-
-    def reversed_by_bank(self, payment, amal, amount=None):
-        bounce(payment, amount)
-        return reversals.ask_gateway(payment.id, actor=people.owner(amal)).payment.reversed
-
-    def test_it_pays_what_the_reversal_reopened(self, plan_id, amal, omar):
-        payment = pay(plan_id, omar)
-        self.transfer(plan_id, amal, self.reversed_by_bank(payment, amal))
-        assert remains(plan_id) == [0, 0, 25_00, 25_00]
-        assert people.payment_of(payment.id).state == "reversed"
-        assert books(plan_id) == {"receivable": 50_00, "sales": -100_00, "bank": 50_00}
-        assert_checks_hold()
-
-    def test_what_was_booked_as_a_loss_stays_one(self, plan_id, amal, omar):
-        payment = pay(plan_id, omar)
-        refunds.refund(plan_id, actor=people.owner(amal), amount=20_00, reason="Broken")
-        self.transfer(plan_id, amal, self.reversed_by_bank(payment, amal, 50_00))
-        assert remains(plan_id) == [0, 0, 25_00, 25_00]
-        assert books(plan_id) == {
-            "receivable": 50_00, "sales": -100_00, "clearing": -20_00, "bank": 30_00, "refunds": 20_00, "losses": 20_00
-        }  # fmt: skip
-        assert_checks_hold()
-
-    def test_a_recovery_is_recovered_again(self, plan_id, amal, omar):
-        write_offs.write_off(plan_id, actor=people.owner(amal), reason="Moved away")
-        payment = pay(plan_id, omar, "amount", amount=35_00)
-        self.transfer(plan_id, amal, self.reversed_by_bank(payment, amal))
-        assert books(plan_id) == {"sales": -100_00, "bad_debt": 100_00, "recoveries": -35_00, "bank": 35_00}
-        assert_checks_hold()
-
-    def test_a_cancelled_plan_takes_nothing(self, plan_id, amal, omar):
-        payment = pay(plan_id, omar)
-        cancellations.cancel(plan_id, actor=people.owner(amal), reason="Sold out")
-        amount = self.reversed_by_bank(payment, amal)
-        assert code_of(self.transfer, plan_id, amal, amount) == "nothing_owed"
-        assert books(plan_id) == {"sales": -100_00, "credits": 100_00}
-        assert_checks_hold()
-
-
 class TestVoids:
     def test_a_voided_payment_is_owed_again(self, plan_id, amal):
         payment_id = cash(plan_id, amal, 30_00)

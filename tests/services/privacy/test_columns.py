@@ -96,7 +96,7 @@ IMPERSONAL_IN: Final = {
     "security_events": {"facts"},
     "imports": {"matching"},
     "plan_drafts": {"fault", "schedule"},
-    "gateway_charges": {"token"},
+    "gateway_charges": {"token", "wins_back"},
     "gateway_cards": {"token"},
 }
 """Ids, codes and figures; the gateway's own tables."""

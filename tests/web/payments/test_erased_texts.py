@@ -110,7 +110,7 @@ def test_acts_of_the_system_have_a_cause_and_no_stored_sentence(app: Flask, data
         causes = {row.kind: row.data.get("cause") for row in db.session.scalars(select(Event))}
         assert (causes["refund.succeeded"], causes["payment.reversed"]) == ("overcharged", "taken_back")
     client = browser_of(app, "amal")
-    overcharged, taken_back = "More was charged than was still owed", "The bank took the payment back"
+    overcharged, taken_back = "More came in than was still owed", "The bank took the payment back"
     for page in (f"/plans/{plan_id}", f"/plans/{plan_id}/statement"):
         assert overcharged in words(client.get(page)), page
     for page in (f"/plans/{other}", f"/plans/{other}/statement"):

@@ -30,10 +30,13 @@ CARDS: Final = (
     Card("card_lost_not_charged", "lost_not_charged", "3102", "lost_not_charged"),
     Card("card_slow", "slow", "3220", "slow"),
     Card("card_reversed_later", "reversed_later", "0259", "charged"),
+    Card("card_won_later", "won_later", "2685", "charged"),
     Card("card_refund_declined", "refund_declined", "5126", "charged", refund="refund_refused"),
     Card("card_refund_lost_done", "refund_lost_done", "7726", "charged", refund="lost_done"),
     Card("card_refund_lost_not_done", "refund_lost_not_done", "7734", "charged", refund="lost_not_done"),
 )
-BOUNCING: Final = "card_reversed_later"
+WINNING: Final = "card_won_later"
+"""Bounces as the others do; then the dispute about it is won, and the money comes back."""
+BOUNCING: Final = ("card_reversed_later", WINNING)
 BY_TOKEN: Final = {card.token: card for card in CARDS}
 OFFERED: Final = tuple(OfferedMethod(card.token, card.brand, card.last4, card.effect) for card in CARDS)

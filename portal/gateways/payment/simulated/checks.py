@@ -16,14 +16,17 @@ SQL: Final = """
     SELECT charged.differing, charged.forgotten, refunded.differing, unknown.charges, unknown.refunds, unknown.beyond
     FROM (
         SELECT count(*) FILTER (WHERE (payments.state IN ('succeeded', 'reversed', 'voided')
-                                       AND (charge.outcome, charge.amount, charge.currency)
-                                           IS DISTINCT FROM ('charged', payments.amount, payments.currency))
+                                       AND (charge.outcome, charge.amount, charge.currency, charge.wins_back)
+                                           IS DISTINCT FROM ('charged', payments.amount + coalesce(lost.regained, 0),
+                                                             payments.currency, lost.gateway_key))
                                       OR (payments.state = 'declined' AND charge.outcome = 'charged')) AS differing,
-               count(*) FILTER (WHERE charge.told_at IS NOT NULL AND payments.state <> 'reversed'
+               count(*) FILTER (WHERE charge.told_at IS NOT NULL AND charge.wins_back IS NULL
+                                      AND payments.state <> 'reversed'
                                       AND payments.refunded <> payments.amount
                                       OR (payments.state = 'reversed' AND payments.reversed + payments.lost
                                           IS DISTINCT FROM charge.reversed_amount)) AS forgotten
         FROM payments LEFT JOIN gateway_charges AS charge ON charge.key = payments.gateway_key
+        LEFT JOIN payments AS lost ON lost.id = payments.wins_back_id
         WHERE payments.gateway_key IS NOT NULL
     ) AS charged, (
         SELECT count(*) FILTER (WHERE (refunds.state = 'succeeded'
@@ -35,7 +38,10 @@ SQL: Final = """
         WHERE refunds.gateway_key IS NOT NULL
     ) AS refunded, (
         SELECT (SELECT count(*) FROM gateway_charges AS charge LEFT JOIN payments ON payments.gateway_key = charge.key
-                WHERE charge.outcome = 'charged' AND payments.id IS NULL) AS charges,
+                LEFT JOIN payments AS lost ON lost.gateway_key = charge.wins_back
+                WHERE charge.outcome = 'charged' AND payments.id IS NULL
+                  AND (charge.wins_back IS NULL OR charge.told_at IS NOT NULL
+                                                   AND lost.regained IS DISTINCT FROM charge.amount)) AS charges,
                (SELECT count(*) FROM gateway_refunds AS done LEFT JOIN refunds ON refunds.gateway_key = done.key
                 WHERE done.outcome = 'refunded' AND refunds.id IS NULL) AS refunds,
                (SELECT count(*) FROM (

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,21 +24,28 @@ from portal.extensions import db
 from portal.gateways.payment.outcomes import UNKNOWN, OfferedMethod, Outcome, SavedCard
 from portal.gateways.payment.protocol import BadSignature, UnreadableCallback
 from portal.gateways.payment.simulated import checks, signatures
-from portal.gateways.payment.simulated.cards import BOUNCING, BY_TOKEN, OFFERED, Card
+from portal.gateways.payment.simulated.cards import BOUNCING, BY_TOKEN, OFFERED, WINNING, Card
 from portal.gateways.payment.simulated.tables import cards, charges, refunds
 
 log = structlog.get_logger(__name__)
 
 BOUNCES_AFTER: Final = timedelta(seconds=30)
-"""The time between a charge to the bouncing card and its reversal."""
+"""The time between a charge to a bouncing card and its reversal, and between that and a won dispute."""
 SLOW: Final = 2.0
 """Seconds that a charge to the slow card takes."""
 BOUNCES_AT_ONCE: Final = 100
-"""Charges to the bouncing card that one call reverses at most."""
+"""Charges to the bouncing cards that one call reverses at most, and disputes that it wins."""
 
-_REVERSALS: Final = f"""SELECT FROM gateway_charges WHERE reversed_at IS NOT NULL AND told_at IS NULL
-    UNION ALL SELECT FROM gateway_charges WHERE token = '{BOUNCING}' AND reversed_at IS NULL AND outcome = 'charged'
-    AND created_at <= %(now)s - interval '{BOUNCES_AFTER.seconds} seconds'"""  # noqa: S608 constants
+_CHANGED_AT: Final = func.coalesce(charges.c.reversed_at, charges.c.created_at)
+_REVERSALS: Final = f"""SELECT FROM gateway_charges
+    WHERE told_at IS NULL AND (reversed_at IS NOT NULL OR wins_back IS NOT NULL)
+    UNION ALL SELECT FROM gateway_charges WHERE token IN {BOUNCING} AND reversed_at IS NULL AND wins_back IS NULL
+    AND outcome = 'charged' AND created_at <= %(now)s - interval '{BOUNCES_AFTER.seconds} seconds'
+    UNION ALL SELECT FROM gateway_charges AS lost WHERE token = '{WINNING}' AND reversed_amount > 0
+    AND reversed_at <= %(now)s - interval '{BOUNCES_AFTER.seconds} seconds'
+    AND NOT EXISTS (SELECT FROM gateway_charges AS won WHERE won.wins_back = lost.key)"""  # noqa: S608 constants
+_CHARGED: Final = (charges.c.outcome == "charged", charges.c.reversed_at.is_(None), charges.c.wins_back.is_(None))
+"""A charge that a bank may reverse."""
 
 
 class SimulatedGateway:
@@ -158,27 +165,42 @@ class SimulatedGateway:
     def bounce(self, key: str, amount: int | None = None) -> bool:
         """Reverse a charge, as a bank does. Returns False if no such charge exists, or if it is reversed already.
 
+        Money that was won back is never reversed again.
         `amount` is the amount that the bank takes back, in minor units: by default what refunds left of the charge.
         """
         with db.engine.begin() as connection:
             reversed_key = connection.execute(
                 update(charges)
-                .where(charges.c.key == key, charges.c.outcome == "charged", charges.c.reversed_at.is_(None))
+                .where(charges.c.key == key, *_CHARGED)
                 .values(reversed_at=clock.now(), reversed_amount=_left() if amount is None else amount)
                 .returning(charges.c.key)
             )
             return reversed_key.scalar() is not None
 
-    def unacknowledged(self, limit: int, after: str | None = None) -> list[str]:
-        """Keys of reversed charges that Qist has not acknowledged, oldest reversal first, at most `limit`.
+    def win(self, key: str, amount: int | None = None) -> str | None:
+        """Give the money of a reversed charge back, as a bank does when the dispute about it was won.
 
-        The first page reverses the due charges to the bouncing card before. `after` is the last key of the previous
-        page.
+        `amount` is in minor units: by default, and at most, what the bank took. Returns the key of that money; None if
+        the charge is not reversed, or if its money came back already.
+        """
+        with db.engine.begin() as connection:
+            lost = connection.execute(_query(charges, key)).one_or_none()
+            if lost is None or not 0 < (amount or lost.reversed_amount or 0) <= (lost.reversed_amount or 0):
+                return None
+            return _give_back(connection, lost, amount or lost.reversed_amount)
+
+    def unacknowledged(self, limit: int, after: str | None = None) -> list[str]:
+        """Keys of reversed charges and of won disputes that Qist has not acknowledged, oldest first, at most `limit`.
+
+        The first page reverses the due charges to the bouncing cards before, and wins the due disputes. `after` is the
+        last key of the previous page.
         """
         if after is None:
             _bounce_due_charges()
-        position = charges.c.reversed_at, charges.c.key
-        query = select(charges.c.key).where(charges.c.reversed_at.is_not(None), charges.c.told_at.is_(None))
+            _win_due_disputes()
+        position = _CHANGED_AT, charges.c.key
+        untold = or_(charges.c.reversed_at.is_not(None), charges.c.wins_back.is_not(None))
+        query = select(charges.c.key).where(charges.c.told_at.is_(None), untold)
         if after is not None:
             query = query.where(tuple_(*position) > select(*position).where(charges.c.key == after).scalar_subquery())
         with db.engine.begin() as connection:
@@ -188,7 +210,7 @@ class SimulatedGateway:
         return _REVERSALS
 
     def acknowledge(self, key: str) -> None:
-        """Mark the reversal of this charge as recorded by Qist."""
+        """Mark the reversal or the won dispute under this key as recorded by Qist."""
         with db.engine.begin() as connection:
             connection.execute(update(charges).where(charges.c.key == key).values(told_at=clock.now()))
 
@@ -215,19 +237,51 @@ class SimulatedGateway:
 
 
 def _bounce_due_charges() -> None:
-    """Reverse charges to the bouncing card that are BOUNCES_AFTER old, at most BOUNCES_AT_ONCE of them."""
+    """Reverse charges to the bouncing cards that are BOUNCES_AFTER old, at most BOUNCES_AT_ONCE of them."""
     now = clock.now()
     with db.engine.begin() as connection:
         due = (
             select(charges.c.key)
-            .where(charges.c.token == BOUNCING, charges.c.reversed_at.is_(None))
-            .where(charges.c.outcome == "charged", charges.c.created_at <= now - BOUNCES_AFTER)
+            .where(charges.c.token.in_(BOUNCING), *_CHARGED, charges.c.created_at <= now - BOUNCES_AFTER)
             .order_by(charges.c.created_at)
             .limit(BOUNCES_AT_ONCE)
         )
         connection.execute(
             update(charges).where(charges.c.key.in_(due)).values(reversed_at=now, reversed_amount=_left())
         )
+
+
+def _win_due_disputes() -> None:
+    """Give the money of the winning card back that was reversed BOUNCES_AFTER ago, at most BOUNCES_AT_ONCE times."""
+    won = charges.alias("won")
+    with db.engine.begin() as connection:
+        due = (
+            select(charges)
+            .where(charges.c.token == WINNING, charges.c.reversed_amount > 0)
+            .where(charges.c.reversed_at <= clock.now() - BOUNCES_AFTER)
+            .where(~select(won.c.key).where(won.c.wins_back == charges.c.key).exists())
+            .order_by(charges.c.reversed_at)
+            .limit(BOUNCES_AT_ONCE)
+        )
+        for lost in connection.execute(due).all():
+            _give_back(connection, lost, lost.reversed_amount)
+
+
+def _give_back(connection: Connection, lost: Row[Any], amount: int) -> str | None:
+    """Write the money that came back of a reversed charge. Returns its key; None if it came back already."""
+    won = insert(charges).values(
+        key=f"won_{secrets.token_hex(16)}",
+        amount=amount,
+        currency=lost.currency,
+        token=lost.token,
+        outcome="charged",
+        reference=_reference("dp"),
+        created_at=clock.now(),
+        wins_back=lost.key,
+    )
+    return connection.execute(
+        won.on_conflict_do_nothing(index_elements=["wins_back"]).returning(charges.c.key)
+    ).scalar()
 
 
 def _card(token: str) -> Card | None:
@@ -310,6 +364,8 @@ def _outcome(row: Row[Any]) -> Outcome:
         charged_at=row.created_at,
         reversed_at=row.reversed_at,
         reversed_amount=row.reversed_amount,
+        wins_back=row.wins_back,
+        amount=row.amount if row.wins_back else None,
     )
 
 

@@ -6,12 +6,12 @@ from flask_babel import gettext as _
 
 from portal.domain import money
 from portal.extensions import db
-from portal.models import Dispute, Email, Plan, User
+from portal.models import Dispute, Email, Payment, Plan, User
 from portal.models.notices import Notice
 from portal.reports.plans.figures import plan_figures
 from portal.services.mail.business.digests import business_purchase, reader_facts
 from portal.services.mail.facts import PLAN_NOTICE, Facts, NoLongerTrue, link, mail_kind, notice, plan_of
-from portal.services.mail.payments import paid_on, payment_of
+from portal.services.mail.payments import is_won, paid_on, payment_of
 from portal.services.notices import readers
 from portal.services.notices.readers import News
 from portal.wording.lazy import lazy_pgettext
@@ -27,11 +27,13 @@ DECISIONS: Final = ("stands", "void")
     not_to_customers=True,
 )
 def bounce_notice(row: Email) -> Facts:
-    """A payment that the bank took back, for an owner or manager of its business."""
+    """A payment that the bank took back, or gave back, for an owner or manager of its business."""
     payment = payment_of(row)
     plan, _rows = plan_of(payment.plan_id)
     foot = _reader_facts(row, plan, "bounced")
-    if payment.state != "reversed":
+    if row.data.get("won"):
+        return _won_notice(payment, plan) | foot
+    if payment.state != "reversed" or is_won(payment):
         raise NoLongerTrue("payment_stands")
     customer = db.session.get_one(User, plan.customer_id)
     who = {
@@ -62,6 +64,42 @@ def bounce_notice(row: Email) -> Facts:
         | {"url": link(f"/plans/{plan.id}")}
         | foot
     )
+
+
+def _won_notice(payment: Payment, plan: Plan) -> Facts:
+    """`payment` is the one of the money that came back; the reversed one if only a loss came back."""
+    customer = db.session.get_one(User, plan.customer_id)
+    lost = payment if payment.wins_back_id is None else db.session.get_one(Payment, payment.wins_back_id)
+    if payment is not lost and payment.state != "succeeded":
+        raise NoLongerTrue("payment_reversed")
+    again = payment.amount if payment is not lost else 0
+    not_owed = sum(part.returned for part in payment.allocations) if payment is not lost else 0
+    who = {
+        "customer": plan.pair_name or customer.display_name,
+        "purchase": business_purchase(plan),
+        "amount": money.show(again + lost.regained, plan.currency),
+    }
+    paragraphs = [
+        _("The dispute about a payment of %(customer)s for %(purchase)s was won, and the bank gave back what it had "
+          "taken: %(amount)s. It was paid on %(day)s.", **who, day=paid_on(lost, plan)),
+    ]  # fmt: skip
+    if again > not_owed:
+        paragraphs.append(
+            _("%(amount)s of it counts as paid again.", amount=money.show(again - not_owed, plan.currency))
+        )
+    if not_owed:
+        paragraphs.append(_("%(amount)s of it was not owed any more, and is refunded to %(customer)s.",
+                            customer=who["customer"], amount=money.show(not_owed, plan.currency)))  # fmt: skip
+    if lost.regained:
+        paragraphs.append(_("%(amount)s of it had been booked as a loss, which it lowers.",
+                            amount=money.show(lost.regained, plan.currency)))  # fmt: skip
+    told = notice(
+        title=_("The bank gave %(amount)s back", **who),
+        preview=business_purchase(plan),
+        paragraphs=paragraphs,
+        plan=plan,
+    )
+    return told | {"url": link(f"/plans/{plan.id}")}
 
 
 @mail_kind("plan_news", lazy_pgettext("kind of mail", "News of a plan"), template=PLAN_NOTICE, not_to_customers=True)
