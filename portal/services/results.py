@@ -41,9 +41,14 @@ class Pending(Result):
     """The outcome is unknown yet. It is never stored: the key keeps running until the outcome is recorded."""
 
 
-@cache
 def version_of(shape: type[Result]) -> int:
     """The version of a stored shape. It grows with that of the class and with that of every class inside it."""
+    kind: Any = shape
+    return _version_of(kind)
+
+
+@cache
+def _version_of(shape: Any) -> int:
     return sum(getattr(part, "version", 1) - 1 for part in {shape, *_parts(shape)}) + 1
 
 
