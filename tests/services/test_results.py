@@ -107,11 +107,11 @@ def test_the_version_of_a_class_inside_counts_for_every_shape_that_holds_it(monk
     held = ("Accepted", "PaymentMade", "PlanCreated", "CreditGiven")
     before = {name: results.version_of(shapes()[name]) for name in (*held, "ApiKeyCreated")}
     monkeypatch.setattr(row_facts.InstallmentFacts, "version", 3, raising=False)
-    results.version_of.cache_clear()
+    results._version_of.cache_clear()
     try:
         after = {name: results.version_of(shapes()[name]) for name in before}
     finally:
-        results.version_of.cache_clear()
+        results._version_of.cache_clear()
     assert after == {name: before[name] + (2 if name in held else 0) for name in before}
 
 
