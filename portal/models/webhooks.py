@@ -47,7 +47,7 @@ _PENDING = text("state IN ('waiting', 'claimed')")
 class WebhookEndpoint(Model):
     """An address that gets the events of one business. `types` are the types of events that it gets; empty: all.
 
-    `secret` is the ciphertext of its signing secret (services/webhooks/signing.py). Until `old_secret_until` the
+    `secret` is the ciphertext of its secret (services/webhooks/signing_secrets.py). Until `old_secret_until` the
     previous secret signs, too. `failing_since` is the first failure since the last success. A request without an answer
     pauses the endpoint: nothing is sent before `paused_until`. `unreached` counts the pauses since the last success.
     `disabled_for` says why nothing is sent: its owner turned it off, it answered 410 Gone, or it failed for too long.

@@ -26,8 +26,8 @@ from tests.pages.addresses import PAGES
 
 pytestmark = pytest.mark.browser
 
-WIDTHS: Final = (1280, 390, 320)
-"""In px: a laptop, a phone, and the narrowest width of WCAG 2.2, 1.4.10."""
+WIDTHS: Final = (1280, 640, 390, 320)
+"""In px: a laptop, the same at a zoom of 200 %, a phone, and the narrowest width of WCAG 2.2, 1.4.10."""
 SWAGGER: Final = {"/api/docs/", "/swagger/"}
 """The API's documentation is in English."""
 FORMS: Final = re.compile(

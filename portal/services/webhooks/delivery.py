@@ -33,7 +33,7 @@ from portal.services import emails
 from portal.services.idempotency import RequestKey
 from portal.services.results import Result
 from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
-from portal.services.webhooks import endpoints, signing
+from portal.services.webhooks import endpoints, signing_secrets
 
 log = structlog.get_logger(__name__)
 
@@ -226,7 +226,7 @@ def _compose(claims: Sequence[_Claim]) -> dict[_Claim, Request]:
         if claim.event_id not in bodies:
             continue
         try:
-            secrets = signing.secrets_of(endpoint)
+            secrets = signing_secrets.secrets_of(endpoint)
         except Undecryptable:
             log.error("webhook.secret_unreadable", endpoint=endpoint.name)
             continue
@@ -284,7 +284,7 @@ def _mark(claim: _Claim, reply: Reply) -> None:
     endpoint = db.session.get_one(
         WebhookEndpoint, claim.endpoint_id, with_for_update={"key_share": True}, populate_existing=True
     )
-    signing.seal_again(endpoint)
+    signing_secrets.seal_again(endpoint)
     row = _lock(claim)
     db.session.add(
         WebhookAttempt(

@@ -24,7 +24,7 @@ from portal.services.accounts import api_keys, email_changes, hats
 from portal.services.idempotency import RequestKey
 from portal.services.results import NOT_STORED, Result
 from portal.services.unit_of_work import unit_of_work
-from portal.services.webhooks import signing
+from portal.services.webhooks import signing_secrets
 
 LIVE_MAX: Final = 10
 """The most endpoints of a business."""
@@ -80,7 +80,7 @@ def create(
         created_by=actor.user_id,
         url=checked,
         types=_in_order(types),
-        secret=signing.sealed(secret),
+        secret=signing_secrets.sealed(secret),
         created_at=clock.now(),
     )
     db.session.add(row)
@@ -130,7 +130,7 @@ def rotate(name: str, *, actor: Actor, request_key: RequestKey | None = None) ->
     email_changes.require_settled(actor.user_id)
     secret = webhooks.new_secret()
     row.old_secret, row.old_secret_until = row.secret, clock.now() + BOTH_SECRETS
-    row.secret = signing.sealed(secret)
+    row.secret = signing_secrets.sealed(secret)
     _report("webhook_rotated", row, actor)
     return SecretRotated(row.id, secret)
 

@@ -288,7 +288,7 @@ def test_a_digest_of_many_payments_is_bounded(app, shop, catcher):
         with queries(app) as statements:
             delivery.drain()
     (text,) = digest_texts(catcher)
-    assert "14 payments received (SAR 140.00)" in text and "and 4 more" in text
+    assert "14 payments received (SAR 140.00)" in text and "and 4 more of them" in text
     of_digest = [statement for statement in statements if "public_events" in statement]
     assert len(of_digest) <= 20
 
