@@ -134,4 +134,4 @@ def test_a_check_exits_with_0_and_with_1_when_a_rule_is_broken(run: FlaskCliRunn
     )
     db.session.commit()
     code, output = call(run, "check")
-    assert code == 1 and "BROKEN  The gateway charged what came in through it" in output
+    assert code == 1 and "BROKEN  The gateway charged, or gave back, what came in through it" in output

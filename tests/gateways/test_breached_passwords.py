@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from portal.gateways import breached_passwords
+from tests.conftest import LogLines
 
 PASSWORDS = [f"green boat {number}" for number in range(3000)]
 
@@ -35,8 +36,6 @@ def test_lines_of_different_lengths_and_lower_case_are_read(tmp_path: Path) -> N
     assert not breached_passwords.contains(path, "red boat")
 
 
-def test_a_file_that_is_gone_refuses_no_password_and_is_logged(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_is_gone_refuses_no_password_and_is_logged(tmp_path: Path, log_lines: LogLines) -> None:
     assert not breached_passwords.contains(tmp_path / "none", "green boat 1")
-    assert "breached_passwords.unreadable" in capsys.readouterr().out
+    assert [line["event"] for line in log_lines()] == ["breached_passwords.unreadable"]

@@ -108,7 +108,7 @@ def test_instants_are_in_the_past_and_in_the_order_of_the_rows(context):
         assert 0 < totals.on_time < totals.past
 
 
-def test_the_demo_password_passes_the_password_rules():
+def test_the_demo_password_passes_the_password_rules(context):
     assert {password for _, _, password in demo_data.LOGINS} == {demo_data.PASSWORD}
     assert all(passwords.faults(password, hints=(name,)) == [] for _, name, password in demo_data.LOGINS)
 

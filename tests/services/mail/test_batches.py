@@ -136,7 +136,7 @@ def test_the_limit_of_a_mailbox_counts_the_mails_of_the_same_batch(catcher, monk
     assert len(set(catcher.recipients)) == 2
 
 
-def test_each_mail_of_a_batch_is_in_the_language_of_its_reader(catcher):
+def test_each_mail_of_a_batch_is_in_the_language_of_its_reader(arabic, catcher):
     with on(DUE_DAY):
         reminders()
         db.session.execute(text("UPDATE users SET language = 'ar' WHERE username = 'sara'"))
