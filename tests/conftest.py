@@ -5,6 +5,7 @@ conflicts behave as in production. No fixture pushes an app context around a tes
 test client would share it, and the signed-in account with it. Tests of service functions use `context`.
 """
 
+import gc
 import io
 import json
 import logging
@@ -104,6 +105,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in live:
         item.add_marker(pytest.mark.xdist_group("live"))
     items.sort(key=lambda item: item not in live)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collected tests out of each garbage collection: they are most of a worker's memory, and they stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -53,6 +53,7 @@ def run(api: Api, folder: Path, amal: Person, omar: Person, *more: str) -> None:
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
 
 
+@pytest.mark.long
 def test_a_case_an_operation(api: Api, tmp_path: Path) -> None:
     phases = ("--phases", "examples,fuzzing")
     run(api, tmp_path, merchant(api), customer(api), "--max-examples", "1", "--no-shrink", "--seed", "1", *phases)

@@ -76,6 +76,7 @@ def test_a_customer_saves_a_card_and_chooses_the_amount(visit: Visit, scripts: b
     expect(page.locator("main")).to_contain_text("No saved card yet")
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_a_merchant_records_credits_refunds_voids_and_writes_off(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(), visit(scripts=scripts)

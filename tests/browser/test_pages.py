@@ -171,8 +171,9 @@ def an_operator(live: Live) -> None:
         a_failed_job(valkey, "settle_payment", 4)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("an_operator")
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) if name else name for name in PAGES])
+@pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_accessible(visit: Visit, name: str) -> None:
     look_at_every_page(visit, name)
 

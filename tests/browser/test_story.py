@@ -334,7 +334,9 @@ def test_an_expired_login_leads_to_the_sign_in_page(visit: Visit) -> None:
 
 
 @BOTH_IN_TIME
-@pytest.mark.parametrize("arabic", [False, True], ids=["English", "Arabic"])
+@pytest.mark.parametrize(
+    "arabic", [pytest.param(False, id="English"), pytest.param(True, id="Arabic", marks=pytest.mark.long)]
+)
 def test_a_customers_evening_on_a_phone(visit: Visit, scripts: bool, arabic: bool) -> None:
     """Everything due is paid in two presses, the card is saved on a receipt, and the calendar has the other dates."""
     amal, omar = visit(scripts=scripts), visit(scripts=scripts, width=390)

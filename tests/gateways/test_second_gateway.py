@@ -207,6 +207,7 @@ class SecondMoneyMachine(MoneyMachine):
         self.gateway.records.clear()
 
 
+@pytest.mark.long
 def test_money_is_conserved_in_any_order_of_steps(app: Flask, second: SecondGateway) -> None:
     SecondMoneyMachine.gateway = second
     run(app, runs=5, steps=25, machine=SecondMoneyMachine)

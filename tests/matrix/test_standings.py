@@ -151,6 +151,7 @@ def stopped(app: Flask, database: str) -> World:
     return World(browsers, bearers, {"amal": objects})
 
 
+@pytest.mark.long
 def test_the_owner_of_a_deactivated_business_reads_and_asks_for_refunds(app: Flask, stopped: World) -> None:
     wrong = {}
     for route, statuses in EXPECTED.items():
@@ -161,6 +162,7 @@ def test_the_owner_of_a_deactivated_business_reads_and_asks_for_refunds(app: Fla
     assert wrong == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("caller", "column"), [("omar", "customer"), ("amal's key", "key")])
 def test_customers_and_keys_of_a_deactivated_business_read(
     app: Flask, stopped: World, caller: str, column: str

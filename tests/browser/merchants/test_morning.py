@@ -35,6 +35,7 @@ def late_plans(amal: Visitor, name: str, count: int) -> None:
         assert made.status == 201, made.text()
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 @pytest.mark.parametrize(
     "language", ["en", pytest.param("ar", marks=pytest.mark.proof)], ids=["in English", "in Arabic"]

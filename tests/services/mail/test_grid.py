@@ -81,6 +81,8 @@ FOR: dict[str, Callable[[set[str]], set[str]]] = {
 }
 """The columns. An account's security is no matter of a business. A disputed plan's cancellation is the end of the
 dispute, and its mail says so."""
+QUICK = ("with an account", "without an account", "erased")
+"""The columns that `make test` tries. `make proof-short` tries the others."""
 IMPOSSIBLE = {
     ("without an account", "automatic payment failed"), ("without an account", "automatic payment stopped"),
     ("without an account", "password changed"),
@@ -214,7 +216,9 @@ def sent_after(mark: int, cell: Cell, amal: int) -> Row:
     return Row(tuple(sorted(theirs)), tuple(sorted(business)), tuple(word for word in words if word in digest))
 
 
-@pytest.mark.parametrize("column", FOR)
+@pytest.mark.parametrize(
+    "column", [column if column in QUICK else pytest.param(column, marks=pytest.mark.long) for column in FOR]
+)
 def test_an_act_sends_exactly_what_the_table_says(column, catcher, amal, monkeypatch):
     monkeypatch.setattr(mail_limits, "FROM_ONE_BUSINESS", 100)
     monkeypatch.setattr(mail_limits, "IN_ALL", 100)
