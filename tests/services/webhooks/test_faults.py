@@ -170,7 +170,7 @@ def test_every_event_arrives_under_one_id_and_none_at_a_refused_address(
             assert set(receiver.names) == names
             assert all(json.loads(body)["id"] == headers["webhook-id"] for headers, body in receiver.got)
         assert db.session.get_one(WebhookEndpoint, endpoint_ids[id(gone)]).disabled_for == "gone"
-        assert len(gone.got) < count and trap.got == []
+        assert len(set(gone.names)) < count and trap.got == []
         repeats = sum(len(receiver.got) - len(set(receiver.names)) for receiver in all_but_gone)
 
     connected = [json.loads(line) for line in connections.read_text().splitlines()]
