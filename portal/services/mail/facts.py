@@ -141,15 +141,25 @@ def link_for(row: Email, name: str, path: str, *, below: str = "") -> Facts:
 
 
 def notice(
-    *, title: str, preview: str, paragraphs: list[str], plan: Plan, quote: str | None = None, button: str | None = None
+    *,
+    title: str,
+    preview: str,
+    paragraphs: list[str],
+    plan: Plan,
+    amount: int | None = None,
+    quote: str | None = None,
+    button: str | None = None,
 ) -> Facts:
-    """The variables of the template PLAN_NOTICE: a title, paragraphs and a button."""
+    """The variables of the template PLAN_NOTICE: a title, an amount, paragraphs and a button.
+
+    `amount` is what the mail is about, in minor units; without it the plan's total.
+    """
     return {
         "title": str(title),
         "preview": str(preview),
         "paragraphs": [str(text) for text in paragraphs],
         "quote": quote,
-        "total": money.show(plan.total, plan.currency),
+        "amount": money.show(plan.total if amount is None else amount, plan.currency),
         "button": str(button or _("See the plan")),
         "notice_of": None,
     }

@@ -33,7 +33,8 @@ def plan_credited(row: Email) -> Facts:
     who = _who(plan, row)
     title = _("%(merchant)s lowered what you owe by %(amount)s", **who)
     first = _("%(merchant)s gave you a credit of %(amount)s on this plan: %(purchase)s.", **who)
-    return _change(row, plan, title, [first, _before_and_after(plan, row), *_now(plan, row, rows)])
+    paragraphs = [first, _before_and_after(plan, row), *_now(plan, row, rows)]
+    return _change(row, plan, title, paragraphs, amount=row.data["amount"])
 
 
 @mail_kind("plan_written_off", lazy_pgettext("kind of mail", "Plan written off"), template=PLAN_NOTICE)
@@ -46,7 +47,7 @@ def plan_written_off(row: Email) -> Facts:
     title = _("%(merchant)s wrote off what you still owed", **who)
     first = _("%(merchant)s wrote off %(amount)s of this plan: %(purchase)s.", **who)
     can_pay = _("Nothing more is expected, and you get no more reminders of it. You can still pay it.")
-    return _change(row, plan, title, [first, _before_and_after(plan, row), can_pay])
+    return _change(row, plan, title, [first, _before_and_after(plan, row), can_pay], amount=row.data["amount"])
 
 
 @mail_kind("plan_cancelled", lazy_pgettext("kind of mail", "Plan cancelled"), template=PLAN_NOTICE)
@@ -177,10 +178,10 @@ def _schedule(plan: Plan, rows: Sequence[Sequence[Any]]) -> str:
     return listed(parts)
 
 
-def _change(row: Email, plan: Plan, title: str, paragraphs: list[str]) -> Facts:
+def _change(row: Email, plan: Plan, title: str, paragraphs: list[str], amount: int | None = None) -> Facts:
     reason = db.session.get(TypedText, row.data.get("reason_id") or 0) if plan.customer.is_claimed else None
     quote = typed_words(reason.text) if reason is not None else None
-    facts = notice(title=title, preview=purchase(plan), paragraphs=paragraphs, plan=plan, quote=quote)
+    facts = notice(title=title, preview=purchase(plan), paragraphs=paragraphs, plan=plan, amount=amount, quote=quote)
     return facts | link_for(row, "url", f"/plans/{plan.id}")
 
 

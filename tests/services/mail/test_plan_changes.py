@@ -87,6 +87,7 @@ def test_a_credit_says_what_was_left_before_and_after(catcher, plan_id, amal):
     assert "gave you a credit of SAR 10.00" in said and "> It came late" in said
     assert "Left to pay before: SAR 100.00. After: SAR 90.00." in said and "Next is SAR 25.00 on" in said
     assert "By now" not in said
+    assert "SAR 10.00 See the plan:" in said, "the amount of the mail is the credit, not the plan's total"
 
 
 def test_a_credit_says_what_is_left_by_the_time_it_is_sent(catcher, plan_id, amal, omar):
@@ -130,6 +131,7 @@ def test_a_bounce_says_what_is_owed_again_and_that_automatic_payment_is_off(catc
     assert people.plan_of(plan_id).automatic_method_id is None
     said = text(catcher, "The bank took a payment of SAR 25.00 back")
     assert "Automatic payment of this plan stopped." in said and "omar was told" in said
+    assert "SAR 25.00 See the plan:" in said, "the amount of the mail is the payment, not the plan's total"
     assert catcher.recipients.count("amal@example.com") == 1
 
 

@@ -105,7 +105,7 @@ PLAN_ACCEPTED = {
 PLAN_NOTICE = {
     "title": "Amal's Bakery answered you", "preview": "Accept the plan, or say again that it is not yours.",
     "paragraphs": ["They answered:", "Until 7 December 2026 you can accept the plan."], "quote": "No. 12",
-    "total": "SAR\u00a0300.00", "button": "Answer", "url": LINK["plan_notice"], "notice_of": None,
+    "amount": "SAR\u00a0300.00", "button": "Answer", "url": LINK["plan_notice"], "notice_of": None,
 }  # fmt: skip
 TO_A_MEMBER = {
     "merchant": None, "notice_of": "Amal's Bakery", "settings_url": "https://pay.example.org/notices/off/x",

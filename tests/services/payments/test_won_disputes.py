@@ -16,6 +16,7 @@ from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations, reschedules, write_offs
 from portal.services.books import closing
+from portal.services.mail import delivery
 from portal.services.payments import callbacks, outcomes, payments, refunds
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once, slowly
@@ -270,6 +271,10 @@ class TestADisputeThatIsWon:
         kinds = select(Email.kind).where(Email.kind.in_(("payment_reversed", "bounce_notice", "receipt")))
         assert Counter(db.session.scalars(kinds)) == {"receipt": 2, "bounce_notice": 2, "payment_reversed": 1}
         assert events_of(plan_id).count("payment.won") == 1
+        delivery.drain()
+        bodies = select(Email.body).where(Email.kind == "bounce_notice", Email.body.is_not(None))
+        (said,) = db.session.scalars(bodies)
+        assert "SAR 50.00 See the plan:" in " ".join(said.split())
 
     def test_the_winning_card_comes_back_by_itself(self, plan_id, omar):
         pay(plan_id, omar, method="card_won_later")

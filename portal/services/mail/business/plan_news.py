@@ -60,6 +60,7 @@ def bounce_notice(row: Email) -> Facts:
             preview=business_purchase(plan),
             paragraphs=paragraphs,
             plan=plan,
+            amount=payment.reversed,
         )
         | {"url": link(f"/plans/{plan.id}")}
         | foot
@@ -73,11 +74,12 @@ def _won_notice(payment: Payment, plan: Plan) -> Facts:
     if payment is not lost and payment.state != "succeeded":
         raise NoLongerTrue("payment_reversed")
     again = payment.amount if payment is not lost else 0
+    given = again + lost.regained
     not_owed = sum(part.returned for part in payment.allocations) if payment is not lost else 0
     who = {
         "customer": plan.pair_name or customer.display_name,
         "purchase": business_purchase(plan),
-        "amount": money.show(again + lost.regained, plan.currency),
+        "amount": money.show(given, plan.currency),
     }
     paragraphs = [
         _("The dispute about a payment of %(customer)s for %(purchase)s was won, and the bank gave back what it had "
@@ -98,6 +100,7 @@ def _won_notice(payment: Payment, plan: Plan) -> Facts:
         preview=business_purchase(plan),
         paragraphs=paragraphs,
         plan=plan,
+        amount=given,
     )
     return told | {"url": link(f"/plans/{plan.id}")}
 
