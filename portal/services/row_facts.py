@@ -6,7 +6,7 @@ Amounts are minor units of the plan's currency, instants are aware. A snapshot h
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import BigInteger, and_, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -63,6 +63,8 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class PaymentFacts:
     """A payment. `method` is a token that anybody may use, cash, transfer or SAVED_CARD."""
+
+    version: ClassVar[int] = 2
 
     id: int
     plan_id: int

@@ -24,7 +24,7 @@ from portal.services.unit_of_work import unit_of_work
 class PaymentVoided(Result):
     """The recorded payment does not count any more. `payment.reversed` is the amount."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 3
 
     payment: PaymentFacts
 

@@ -26,7 +26,7 @@ from portal.services.unit_of_work import unit_of_work
 class PaymentRecorded(Result):
     """The money that the merchant received is booked."""
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 4
 
     payment: PaymentFacts
 
@@ -39,7 +39,7 @@ class PaymentRecorded(Result):
 class PaymentFound(Result):
     """The same payment was recorded before, under the same external id."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 2
 
     payment: PaymentFacts
 

@@ -54,7 +54,7 @@ _ROWS: Final = (
 class _OfPayment(Result):
     """A payment, and its installment if it is for a single one."""
 
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 5
 
     payment: PaymentFacts
     installment: InstallmentFacts | None

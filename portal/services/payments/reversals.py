@@ -32,7 +32,7 @@ from portal.services.unit_of_work import unit_of_work
 class PaymentReversed(Result):
     """The bank took the payment back. `payment.reversed` is the amount that no longer counts as paid."""
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 4
 
     payment: PaymentFacts
 
