@@ -66,3 +66,9 @@ def test_other_usernames_do_not_read_like_staff(name: str) -> None:
 )  # fmt: skip
 def test_usernames_made_of_the_words_of_staff_read_like_staff(name: str) -> None:
     assert reads_like_staff(name)
+
+
+def test_a_name_that_can_be_read_in_many_ways_is_read_once():
+    """`help` and `desk`, or `helpdesk`: trying one reading after another would not end."""
+    assert reads_like_staff("helpdesk" * 60)
+    assert not reads_like_staff("helpdesk" * 60 + "x")
