@@ -6,6 +6,7 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
+from portal.errors import NotFound
 from portal.reports.payments import receipts
 from portal.services.payments import payments
 from portal.services.payments.payments import Paid
@@ -14,6 +15,7 @@ from portal.web.authorization import login_needed, my_actor
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.payments import after_paying
 from portal.web.plans import pay_button
+from portal.web.plans.pay_button import Press
 from portal.web.plans.payment_notes import CHECKING, USED, outcome_of
 from portal.web.respond import fragment_or_page, go, is_htmx, vary_on_htmx
 from portal.wording.terms import accepting
@@ -36,25 +38,29 @@ def index(installment_id: int) -> ResponseReturnValue:
 @login_needed
 def create(installment_id: int) -> ResponseReturnValue:
     """Pay the rest of an installment, once for each form, if it is still the amount that the form showed."""
-    actor = my_actor()
+    actor, press = my_actor(), pay_button.read()
+    paid = _pay(installment_id, actor.user_id, press) if press is not None else None
     installment = access.owed_installment(actor, installment_id)
-    press = pay_button.read()
-    paid: Paid | NotDone | None = None
-    if press is not None:
-        scope, shown, method = f"POST /installments/{installment_id}/payments", press.shown, press.method
-        key = request_key(actor.user_id, scope, press.key, shown, method)
-        paid = carry_out(
+    return pay_button.answer(actor, installment, *outcome_of(paid, installment_id))
+
+
+def _pay(installment_id: int, user_id: int, press: Press) -> Paid | NotDone | None:
+    """The outcome of the press; None when this person owes no such installment, which the look-up words (404, 403)."""
+    key = request_key(user_id, f"POST /installments/{installment_id}/payments", press.key, press.shown, press.method)
+    try:
+        return carry_out(
             lambda: payments.pay_installment(
                 installment_id,
-                customer_id=key.user_id,
-                shown=shown,
-                method=method,
+                customer_id=user_id,
+                shown=press.shown,
+                method=press.method,
                 accepting=accepting(),
                 request_key=key,
             ),
             WORDS,
         )
-    return pay_button.answer(actor, installment, *outcome_of(paid, installment_id))
+    except NotFound:
+        return None
 
 
 @bp.get("/payments/<int:payment_id>")
