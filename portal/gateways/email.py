@@ -32,6 +32,9 @@ Name resolution counts as well, but can't be interrupted: the system's resolver 
 5 seconds for each name server."""
 
 NAME_MAX: Final = 80
+SUBJECT_MAX: Final = 200
+ISOLATES: Final = "\u2068\u2069"
+"""The marks around a name in a sentence from right to left (portal/wording/isolation.py)."""
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 _NO_MAILBOX: Final = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")
 
@@ -95,7 +98,7 @@ def message(settings: Settings, content: Content, envelope: Envelope) -> EmailMe
     mail["To"] = _address("", envelope.to)
     if envelope.reply_to:
         mail["Reply-To"] = _address(display_name(envelope.on_behalf or ""), envelope.reply_to)
-    mail["Subject"] = one_line(content.subject)
+    mail["Subject"] = subject_line(content.subject)
     mail["Date"] = format_datetime(envelope.sent_at)
     mail["Message-ID"] = envelope.message_id
     mail["Auto-Submitted"] = "auto-generated"
@@ -113,9 +116,22 @@ def message_id(settings: Settings, dedupe_key: str) -> str:
     return f"<{dedupe_key.replace(':', '.')}@{f'[{host}]' if ':' in host else host}>"
 
 
-def one_line(text: str) -> str:
-    """The text with a blank for every character that no typed text may hold, and no plain blanks in a row."""
-    return re.sub(" +", " ", re.sub(f"[{REFUSED}]", " ", text)).strip()
+def one_line(text: str, *, kept: str = "") -> str:
+    """The text with a blank for every character that no typed text may hold, and no plain blanks in a row.
+
+    `kept`: such characters that stay.
+    """
+    return re.sub(" +", " ", re.sub(f"[{REFUSED}]", lambda sign: sign[0] if sign[0] in kept else " ", text)).strip()
+
+
+def subject_line(text: str, limit: int = SUBJECT_MAX) -> str:
+    """The text as `one_line` makes it, of at most `limit` characters, with the isolates of the sentence around names.
+
+    A cut leaves no isolate open, since a mail program may show the mail's beginning behind the subject.
+    """
+    line = one_line(text, kept=ISOLATES)[:limit]
+    start, end = ISOLATES
+    return line + end * (line.count(start) - line.count(end))
 
 
 def display_name(name: str) -> str:

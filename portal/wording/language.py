@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from babel import Locale, negotiate_locale
 from babel.messages.mofile import write_mo
@@ -17,6 +17,10 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, current_app, has_request_context, request
 from flask_babel import Babel, Domain, force_locale, get_locale
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
+from portal.wording.isolation import RightToLeft, isolated
 
 SOURCE: Final = "en"
 """The language of the sentences in the code."""
@@ -24,6 +28,9 @@ DIRECTORY: Final = "LANGUAGE_DIRECTORY"
 """The key in app.config of the folder with the catalogues."""
 CHOICE: Final = "LANGUAGE_CHOICE"
 """The key in app.config of a function without arguments: the language that the reader chose, or None."""
+
+FUNCTIONS: Final = ("gettext", "ngettext", "pgettext", "npgettext")
+"""The functions of templates that word a sentence. `_` calls the first."""
 
 
 class Catalogues(Domain):  # type: ignore[misc]
@@ -47,6 +54,8 @@ def init_app(app: Flask, directory: Path) -> None:
     """Bind Flask-Babel, gettext in templates, and the globals `language` and `text_direction`."""
     app.config.setdefault(DIRECTORY, str(directory))
     Languages().init_app(app, default_locale=SOURCE, locale_selector=_reader_language)
+    for name in FUNCTIONS:
+        app.jinja_env.globals[name] = _isolating(cast(Callable[..., str], app.jinja_env.globals[name]))
     app.jinja_env.globals.update(language=language, text_direction=text_direction)
 
 
@@ -127,4 +136,19 @@ def _catalogue(directory: str, language: str) -> NullTranslations:
     compiled = BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
-    return Translations(compiled)
+    return RightToLeft(compiled) if direction(language) == "rtl" else Translations(compiled)
+
+
+def _isolating(function: Callable[..., str]) -> Callable[..., str]:
+    """Jinja's function, which isolates the values in a language that runs from right to left.
+
+    With autoescaping Jinja makes markup of the sentence before it fills it in, so the catalogue's pattern is lost.
+    """
+
+    @pass_context
+    def worded(context: Context, *message: Any, **values: Any) -> str:
+        if values and text_direction() == "rtl":
+            values = {name: isolated(value) for name, value in values.items()}
+        return function(context, *message, **values)
+
+    return worded

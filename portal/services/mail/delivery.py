@@ -29,6 +29,7 @@ from portal.services import emails, mail_limits
 from portal.services.mail import content, rendering
 from portal.services.mail.facts import Facts, NoLongerTrue
 from portal.services.unit_of_work import MAX_SECONDS, after_commit, end_reading, unit_of_work
+from portal.wording.isolation import unisolated
 from portal.wording.language import in_language
 
 log = structlog.get_logger(__name__)
@@ -232,7 +233,7 @@ def _deliver(claim: _Claim, server: email.Server, written: content.Written | Non
     facts, kind = written.facts, written.kind
     with in_language(written.language):
         composed = rendering.compose(content.template_of(kind), facts)
-        sender = gettext("%(business)s via %(installation)s")
+        sender = unisolated(gettext("%(business)s via %(installation)s"))
     envelope = email.Envelope(
         to=facts["to"],
         message_id=email.message_id(settings, written.dedupe_key),

@@ -12,9 +12,8 @@ from css_inline import CSSInliner
 from flask import current_app
 from jinja2 import Environment, StrictUndefined
 
-from portal.gateways.email import Content, one_line
+from portal.gateways.email import Content, subject_line
 
-SUBJECT_MAX: Final = 200
 FOLDERS: Final = (
     "mail",
     "mail/accounts",
@@ -38,7 +37,7 @@ def compose(template: str, facts: Mapping[str, Any]) -> Content:
     plain = environment.select_template([f"{folder}/{template}.txt" for folder in FOLDERS])
     rendered = plain.render(facts).replace("\u00a0", " ").strip()
     first, _, rest = rendered.partition("\n")
-    subject = one_line(first.removeprefix(_SUBJECT))[:SUBJECT_MAX]
+    subject = subject_line(first.removeprefix(_SUBJECT))
     text = re.sub(r"\n{3,}", "\n\n", rest.strip()) + "\n"
     styled = environment.select_template([f"{folder}/{template}.html" for folder in FOLDERS])
     return Content(subject, text, _inliner.inline(styled.render(facts, subject=subject)))

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from portal.web.documents import fonts
+from portal.wording.isolation import ISOLATE, POP
 
 _LEFT, _RIGHT, _END, _LEFT_MARK, _RIGHT_MARK = "\u202a", "\u202b", "\u202c", "\u200e", "\u200f"
 _NON_JOINER, _JOINER = "\u200c", "\u200d"
@@ -78,9 +79,19 @@ def visual_width(text: str, size: float, *, bold: bool = False) -> float:
 
 def apart(text: str, *, rtl: bool) -> str:
     """The text marked as a unit with a direction of its own, as <bdi> does on a page."""
-    unmarked = plain(text)
+    return _unit(plain(text), rtl=rtl)
+
+
+def _embedded(text: str) -> str:
+    """The text with units for the isolates of a sentence from right to left, which python-bidi does not know."""
+    while (start := text.rfind(ISOLATE)) >= 0 and (end := text.find(POP, start)) >= 0:
+        text = text[:start] + _unit(text[start + 1 : end], rtl=True) + text[end + 1 :]
+    return text
+
+
+def _unit(text: str, *, rtl: bool) -> str:
     mark = _RIGHT_MARK if rtl else _LEFT_MARK
-    return f"{mark}{_RIGHT if _is_rtl(unmarked) else _LEFT}{unmarked}{_END}{mark}"
+    return f"{mark}{_RIGHT if _is_rtl(text) else _LEFT}{text}{_END}{mark}"
 
 
 def _is_rtl(text: str) -> bool:
@@ -122,7 +133,7 @@ def lines(text: str, room: float, size: float, *, bold: bool = False) -> list[st
     """The logical text in lines of at most `room` points. Breaks at spaces, and inside of a word that has no room."""
     found: list[str] = []
     line = ""
-    for word in filter(None, re.split("[ \t\n]+", text)):
+    for word in filter(None, re.split("[ \t\n]+", _embedded(text))):
         longer = f"{line} {word}" if line else word
         if width(longer, size, bold=bold) <= room:
             line = longer
