@@ -225,7 +225,7 @@ class PlanModel:
             amount -= share
             if share:
                 self.book(**{self.returned: share, "refunds_payable": -share})
-                match REFUNDS.get(money.method, "ok"):
+                match "declined" if money.taken else REFUNDS.get(money.method, "ok"):
                     case "ok":
                         self._give_back(money, share)
                     case "declined":
@@ -250,9 +250,19 @@ class PlanModel:
         self.book(refunds_payable=money.excess, overpayments=-money.excess)
         money.excess = 0
 
-    def win(self, payment_id: int, lost: Money, amount: int) -> None:
-        """The bank gave `amount` of a reversed payment back. What is owed no more is refunded at once."""
-        lost.is_won, rest, restored, shares = True, amount, 0, dict[int, int]()
+    def win(self, payment_id: int | None, lost: Money, came: int) -> None:
+        """The bank gave money of a reversed payment back: what had been kept first, as a payment, then of the loss.
+
+        What of the payment is owed no more is refunded at once.
+        """
+        lost.is_won, amount = True, min(came, lost.reversed)
+        self.book(**{lost.account: came - amount, "losses": amount - came})
+        if amount:
+            assert payment_id
+            self._pay_again(payment_id, lost, amount)
+
+    def _pay_again(self, payment_id: int, lost: Money, amount: int) -> None:
+        rest, restored, shares = amount, 0, dict[int, int]()
         for place in sorted(lost.voided):
             part = self.parts[place]
             share = min(rest - restored, lost.voided[place], part.credited)
@@ -328,11 +338,16 @@ class PlanModel:
         if refund:
             self.refund(self.payments, refund)
 
-    def take_back(self, money: Money, state: str) -> None:
-        """The bank took the payment back, or the merchant voided it."""
-        back = money.reversed = money.amount - money.refunded
-        money.state = state
-        self.book(**{money.account: -back, self.receivable: back})
+    def take_back(self, money: Money, state: str, taken: int | None = None) -> None:
+        """The bank took the payment back, or the merchant voided it.
+
+        The bank may have `taken` more than was kept, which is a loss, or less.
+        """
+        kept = money.amount - money.refunded
+        taken = kept if taken is None else taken
+        back = money.reversed = min(kept, taken)
+        money.lost, money.taken, money.state = taken - back, 0, state
+        self.book(**{money.account: -taken, self.receivable: back}, losses=money.lost)
         for place in sorted(money.applied):
             share, part = min(back, money.applied[place]), self.parts[place]
             back -= share

@@ -42,8 +42,10 @@ class Part:
 class Money:
     """A payment: its parts by installment, and its outcome.
 
-    `voided` is what its reversal made void of a cancelled plan. `won`: it is what the bank gave back of another, of
-    which `excess` was refunded, or is asked back, because it was owed no more. `is_won`: of this one, it came back.
+    `taken` is what the bank took back and the product has not recorded. `reversed` is the part of it that had been
+    kept, `lost` the rest. `voided` is what its reversal made void of a cancelled plan. `won`: it is what the bank gave
+    back of another, of which `excess` was refunded, or is asked back, because it was owed no more. `is_won`: of this
+    one, it came back.
     """
 
     id: int
@@ -54,7 +56,9 @@ class Money:
     applied: dict[int, int] = field(default_factory=dict)
     refunded: int = 0
     recovered: dict[int, int] = field(default_factory=dict)
+    taken: int = 0
     reversed: int = 0
+    lost: int = 0
     bounces: bool = False
     waiting: list[int] = field(default_factory=list)
     voided: dict[int, int] = field(default_factory=dict)
@@ -65,6 +69,12 @@ class Money:
     @property
     def is_gateways(self) -> bool:
         return self.method in CHARGES
+
+    @property
+    def left_at_bank(self) -> int:
+        """What the gateway's refunds have left of the charge, also those whose answer was lost."""
+        done = sum(self.waiting) if REFUNDS.get(self.method) == "lost_done" else 0
+        return self.amount - self.refunded - done
 
     @property
     def account(self) -> str:

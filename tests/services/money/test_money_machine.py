@@ -34,7 +34,7 @@ from tests.fixtures import agreements, people, servers
 from tests.services.money import counted
 from tests.services.money.bank_steps import BankSteps
 from tests.services.money.ledger_model import PlanModel, weeks
-from tests.services.money.model_rows import CHARGES, Money, Part
+from tests.services.money.model_rows import CHARGES, REFUNDS, Money, Part
 from tests.services.money.rescheduling_steps import ReschedulingSteps, permille, places, share
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -152,6 +152,8 @@ class MoneyMachine(ReschedulingSteps, BankSteps):
         sources = plan.payments
         if source is not None and sources:
             sources = [sources[source % len(sources)]]
+        if any(money.taken and money.method in REFUNDS for money in sources):
+            return  # what becomes of them depends on which came first, the bank or the refund
         limit = sum(money.refundable for money in sources)
         amount = share(limit, part)
         code = self.busy(plan) or self.over(limit, amount, "nothing_to_refund")
@@ -186,6 +188,8 @@ class MoneyMachine(ReschedulingSteps, BankSteps):
     def cancel(self, which: int, part: int | None) -> None:
         plan = self.pick(which)
         limit = sum(money.refundable for money in plan.payments)
+        if any(money.taken and money.method in REFUNDS for money in plan.payments):
+            part = None
         back = 0 if part is None or not limit else share(limit, part)
         code = self.busy(plan)
         if not code and plan.cancelled:
@@ -228,8 +232,9 @@ class MoneyMachine(ReschedulingSteps, BankSteps):
         self.lapse()
         for plan in self.plans:
             for money in plan.payments:
-                if money.bounces and money.state == "succeeded" and money.amount > money.refunded:
-                    plan.take_back(money, "reversed")
+                is_bounced = money.bounces and money.state == "succeeded" and money.amount > money.refunded
+                if money.taken or is_bounced:
+                    plan.take_back(money, "reversed", money.taken or None)
 
     @rule()
     def fold(self) -> None:
