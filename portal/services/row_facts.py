@@ -64,7 +64,7 @@ class Part:
 class PaymentFacts:
     """A payment. `method` is a token that anybody may use, cash, transfer or SAVED_CARD."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     id: int
     plan_id: int
@@ -86,6 +86,8 @@ class PaymentFacts:
     reversed_at: datetime | None
     updated_at: datetime
     parts: tuple[Part, ...]
+    lost: int = 0
+    regained: int = 0
     wins_back: int | None = None
     external_id: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
@@ -197,6 +199,8 @@ def new_payment(row: Payment, parts: Iterable[tuple[int, int]]) -> PaymentFacts:
         reversed_at=row.reversed_at,
         updated_at=row.updated_at,
         parts=tuple(Part(*part) for part in parts),
+        lost=row.lost,
+        regained=row.regained,
         wins_back=row.wins_back_id,
         external_id=row.external_id,
         notes=row.notes,

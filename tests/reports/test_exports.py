@@ -151,7 +151,7 @@ def test_the_headers_of_the_files_are_fixed(ids: dict[str, int]) -> None:
         "customer_phone",
         "payment,plan,external_id,customer_email,description,installments,currency,amount,refunded,reversed,kept,"
         "state,decline_code,method,reference,received_on,created_on,value_on,reversed_on,created_at,settled_at,value_at,"
-        "reversed_at,customer_name",
+        "reversed_at,customer_name,lost,regained,wins_back",
         "plan,external_id,number,customer_email,description,due_date,late_on,currency,amount,paid,credited,"
         "written_off,remaining,status,days_past_due,paid_on,paid_at,customer_name,moved",
         "number,date,value_date,recorded_at,entry,kind,plan,external_id,payment,refund,method,gateway_reference,code,"

@@ -1351,6 +1351,12 @@ class Payment(TypedDict):
     # The gateway's own number of the charge.
     gateway_reference: str | None
     reversed_at: str | None
+    # What the bank took back, or you voided, of what was kept.
+    reversed: str
+    # What the bank took back beyond that: a loss.
+    lost: str
+    # What came back of the loss, because the dispute was won.
+    regained: str
     # The reversed payment whose money this is: the bank gave it back, the dispute was won.
     wins_back: int | None
     # Its last change, of its refunds too.

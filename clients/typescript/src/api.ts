@@ -830,6 +830,12 @@ export interface Payment {
   /** The gateway's own number of the charge. */
   gateway_reference: string | null;
   reversed_at: string | null;
+  /** What the bank took back, or you voided, of what was kept. */
+  reversed: string;
+  /** What the bank took back beyond that: a loss. */
+  lost: string;
+  /** What came back of the loss, because the dispute was won. */
+  regained: string;
   /** The reversed payment whose money this is: the bank gave it back, the dispute was won. */
   wins_back: number | null;
   /** Its last change, of its refunds too. */

@@ -111,6 +111,9 @@ class Payment(Out, kw_only=True):
     value_at: Annotated[Instant | None, Meta(description="When the money counts as received.")]
     gateway_reference: Annotated[str | None, Meta(description="The gateway's own number of the charge.")]
     reversed_at: Instant | None
+    reversed: Annotated[Money, Meta(description="What the bank took back, or you voided, of what was kept.")]
+    lost: Annotated[Money, Meta(description="What the bank took back beyond that: a loss.")]
+    regained: Annotated[Money, Meta(description="What came back of the loss, because the dispute was won.")]
     wins_back: Annotated[
         Id | None,
         Meta(description="The reversed payment whose money this is: the bank gave it back, the dispute was won."),
@@ -159,6 +162,9 @@ def payment(row: models.Payment | PaymentFacts) -> Payment:
         value_at=facts.value_at,
         gateway_reference=facts.gateway_reference,
         reversed_at=facts.reversed_at,
+        reversed=decimal(facts.reversed, facts.currency),
+        lost=decimal(facts.lost, facts.currency),
+        regained=decimal(facts.regained, facts.currency),
         wins_back=facts.wins_back,
         updated_at=facts.updated_at,
         external_id=facts.external_id,

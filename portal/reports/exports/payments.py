@@ -40,6 +40,8 @@ def export_payments(
     business, beside the instants in UTC.
 
     `kept` is the amount received, less refunds and reversals. `installments` are the numbers of the installments paid.
+    `lost` is what the bank took back beyond what was kept, and `regained` what came back of it. `wins_back` is the
+    reversed payment whose money the bank gave back by this one.
     """
     customer = aliased(User)
     in_order = aggregate_order_by(literal(","), Installment.number)
@@ -76,6 +78,9 @@ def export_payments(
             Payment.settled_at,
             Payment.value_at,
             Payment.reversed_at,
+            Payment.lost,
+            Payment.regained,
+            Payment.wins_back_id.label("wins_back"),
         )
         .join(Plan, Plan.id == Payment.plan_id)
         .join(customer, customer.id == Payment.customer_id)
@@ -91,6 +96,8 @@ def export_payments(
         *local_days(zone, "created_at", "value_at", "reversed_at"),
         *dates("created_at", "settled_at", "value_at", "reversed_at"),
         *plain("customer_name"),
+        *amounts("lost", "regained"),
+        *plain("wins_back"),
     ]
     return export(query, columns)
 

@@ -203,7 +203,8 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
             Payment.id, Payment.plan_id, Payment.amount, Payment.currency, Payment.state,
             case((Payment.method.in_(RECORDED_METHODS), Payment.method), else_="card").label("method"),
             Payment.automatic, Payment.received_on, Payment.reference, Payment.refunded, Payment.reversed,
-            Payment.decline_code, Payment.created_at, Payment.settled_at,
+            Payment.decline_code, Payment.created_at, Payment.settled_at, Payment.value_at, Payment.reversed_at,
+            Payment.wins_back_id.label("wins_back"),
         )
         .where(Payment.customer_id == user_id)
         .order_by(Payment.id),
