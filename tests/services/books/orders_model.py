@@ -26,17 +26,31 @@ class Row:
 
 @dataclass
 class Received:
-    """A payment that came in: its parts by installment, and how much of each had been written off."""
+    """A payment that came in: its parts by installment, and how much of each had been written off.
+
+    `taken` is what the bank took of it, or what its void took off; `void` what that made void of a cancelled plan.
+    `given_again`: the bank gave it back, as a payment that `won`.
+    """
 
     by_card: bool
     parts: dict[int, int]
     recovered: dict[int, int]
     refunded: int = 0
     gone: bool = False
+    reversed: int = 0
+    taken: int = 0
+    void: dict[int, int] = field(default_factory=dict)
+    given_again: bool = False
+    won: bool = False
+    excess: int = 0
+
+    @property
+    def amount(self) -> int:
+        return sum(self.parts.values()) + self.excess
 
     @property
     def kept(self) -> int:
-        return 0 if self.gone else sum(self.parts.values()) - self.refunded
+        return 0 if self.gone else self.amount - self.refunded
 
 
 @dataclass
@@ -47,6 +61,7 @@ class Model:
     received: list[Received] = field(default_factory=list)
     cancelled: bool = False
     booked: dict[date, int] = field(default_factory=dict)
+    losses: int = 0
 
     @property
     def left(self) -> int:
@@ -114,9 +129,14 @@ class Model:
             payment.refunded += share
             amount -= share
 
-    def take_back(self, day: date, payment: Received) -> None:
-        """A bounce or a void: what was not refunded is owed again, void on a cancelled plan, or written off again."""
-        back = payment.kept
+    def take_back(self, day: date, payment: Received, taken: int | None = None) -> None:
+        """A bounce or a void: what was not refunded is owed again, void on a cancelled plan, or written off again.
+
+        What the bank took beyond that is a loss. It was not collected, so nothing of it is given back.
+        """
+        back = payment.reversed = payment.kept
+        payment.taken = back if taken is None else taken
+        self.losses += payment.taken - back
         self.book(day, -back)
         payment.gone = True
         for place, share in sorted(payment.parts.items()):
@@ -127,5 +147,32 @@ class Model:
             if self.cancelled:
                 row.credited += share
                 row.cancelled = row.cancelled or share > 0
+                payment.void[place] = share
             else:
                 row.written_off += min(share, payment.recovered[place])
+
+    def win(self, day: date, lost: Received) -> None:
+        """The bank gives all that it took back. What is owed no more is refunded at once, and the loss is none."""
+        lost.given_again, rest = True, lost.reversed
+        self.losses -= lost.taken - lost.reversed
+        for place, share in lost.void.items():
+            row = self.rows[place]
+            row.credited -= share
+            row.cancelled = row.cancelled and not (share and not row.credited)
+        parts, recovered = dict[int, int](), dict[int, int]()
+        order = sorted(self.by_due(), key=lambda place: place not in lost.parts)
+        for place in order:
+            row = self.rows[place]
+            parts[place] = min(row.left, rest)
+            row.paid += parts[place]
+            rest -= parts[place]
+        for place in order:
+            row = self.rows[place]
+            recovered[place] = 0 if row.cancelled else min(row.written_off, rest)
+            row.written_off -= recovered[place]
+            row.paid += recovered[place]
+            parts[place] += recovered[place]
+            rest -= recovered[place]
+        if lost.reversed:
+            self.received.append(Received(True, parts, recovered, refunded=rest, won=True, excess=rest))
+            self.book(day, lost.reversed - rest)
