@@ -10,19 +10,21 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import tables
 from portal.models import IdempotencyKey, Payment, Refund
 from portal.reports.operations import checks
 from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.idempotency import RequestKey
-from portal.services.payments import manual_payments, payments, refunds, reversals
+from portal.services.payments import callbacks, manual_payments, payments, refunds, reversals
 from tests.conftest import Figures
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once, slowly
+from tests.services.money.race_figures import Money, money_of
 
 EACH = 4
 PART = 10_00
@@ -48,22 +50,6 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Money:
-    """A plan's figures in minor units."""
-
-    total: int
-    charged: int
-    given_back: int
-    declined_refunds: int
-    cash: int
-    reversed: int
-    credited: int
-    written_off: int
-    remaining: int
-    excess: int
-
-
-@dataclass(frozen=True)
 class Pair:
     """Two operations on a plan's money, the refusals allowed, and the predicate of (wins left, wins right, money)."""
 
@@ -73,6 +59,8 @@ class Pair:
     refusals: set[str]
     paid: int = 0
     by_cash: bool = False
+    begun: str = ""
+    may_exceed: bool = False
     meanwhile: set[str] = field(default_factory=lambda: {"payment_in_flight"})
 
 
@@ -121,6 +109,10 @@ def cancel(scene: Scene, request_key: RequestKey) -> Any:
     )
 
 
+def cancel_rest(scene: Scene, request_key: RequestKey) -> Any:
+    return cancellations.cancel(scene.plan, actor=people.owner(scene.amal), reason="A race", request_key=request_key)
+
+
 def credit(scene: Scene, request_key: RequestKey) -> Any:
     amount = 2 * PART + 1
     return credits.credit(
@@ -134,10 +126,31 @@ def write_off(scene: Scene, request_key: RequestKey) -> Any:
 
 def reverse(scene: Scene, request_key: RequestKey) -> Any:
     """The bank takes the first payment back, whichever thread asks first."""
+    gateway.active().bounce(key_of_first(scene))
+    return reversals.ask_gateway(scene.paid[0], actor=people.owner(scene.amal), request_key=request_key)
+
+
+def take_all(scene: Scene, request_key: RequestKey) -> Any:
+    """The bank takes the whole first payment back, although a part may have been refunded, and the gateway tells it."""
+    key = key_of_first(scene)
+    gateway.active().bounce(key, PART)
+    return callbacks.update_from_gateway(key)
+
+
+def win(scene: Scene, request_key: RequestKey) -> Any:
+    """The bank gives the first payment back, whichever thread comes first, and the gateway tells it."""
+    key = key_of_first(scene)
+    won = gateway.active().win(key)
+    if won is None:
+        won = str(db.session.scalars(select(tables.charges.c.key).where(tables.charges.c.wins_back == key)).one())
+        db.session.rollback()
+    return callbacks.update_from_gateway(won)
+
+
+def key_of_first(scene: Scene) -> str:
     key = db.session.scalars(select(Payment.gateway_key).where(Payment.id == scene.paid[0])).one()
     db.session.rollback()
-    gateway.active().bounce(str(key))
-    return reversals.ask_gateway(scene.paid[0], actor=people.owner(scene.amal), request_key=request_key)
+    return str(key)
 
 
 def void(scene: Scene, request_key: RequestKey) -> Any:
@@ -204,6 +217,44 @@ PAIRS = {
         {"already_paid"},
         paid=1,
     ),
+    "loss/refund": Pair(
+        take_all,
+        refund(6_00, of_first=True),
+        lambda losses, backs, money: (
+            money.reversed + money.lost == PART and money.lost == money.given_back == bool(money.given_back) * 6_00
+        ),
+        {"nothing_to_refund", "too_much"},
+        paid=1,
+        meanwhile={"payment_in_flight", "refund_in_flight"},
+    ),
+    "win/pay": Pair(
+        win,
+        pay_all,
+        lambda wins, pays, money: pays == 1 and money.won == PART and not money.remaining,
+        {"already_paid"},
+        paid=1,
+        begun="reversed",
+        may_exceed=True,
+    ),
+    "win/cancel": Pair(
+        win,
+        cancel_rest,
+        lambda wins, cancels, money: (
+            cancels == 1 and money.won == PART and money.credited + money.won - money.given_back == 3 * PART
+        ),
+        {"plan_cancelled", "nothing_owed"},
+        paid=1,
+        begun="reversed",
+        may_exceed=True,
+    ),
+    "win/win": Pair(
+        win,
+        win,
+        lambda first, second, money: (money.won, money.regained, money.given_back) == (4_00, 6_00, 6_00),
+        set(),
+        paid=1,
+        begun="lost",
+    ),
     "void/pay": Pair(
         void,
         pay_all,
@@ -226,29 +277,6 @@ PAIRS = {
     ),
 }
 
-MONEY = text(
-    """
-    SELECT plans.total,
-           (SELECT coalesce(sum(charge.amount), 0) FROM payments JOIN gateway_charges AS charge
-                ON charge.key = payments.gateway_key AND charge.outcome = 'charged'
-             WHERE plan_id = plans.id) AS charged,
-           (SELECT coalesce(sum(back.amount), 0) FROM payments JOIN gateway_refunds AS back
-                ON back.charge_key = payments.gateway_key AND back.outcome = 'refunded'
-             WHERE plan_id = plans.id) AS given_back,
-           (SELECT count(*) FROM payments JOIN gateway_refunds AS back
-                ON back.charge_key = payments.gateway_key AND back.outcome <> 'refunded'
-             WHERE plan_id = plans.id) AS declined_refunds,
-           (SELECT coalesce(sum(amount), 0) FROM payments WHERE plan_id = plans.id AND method = 'cash') AS cash,
-           (SELECT coalesce(sum(reversed), 0) FROM payments WHERE plan_id = plans.id) AS reversed,
-           (SELECT count(*) FROM refunds WHERE plan_id = plans.id AND excess) AS excess,
-           sums.*
-      FROM plans, LATERAL (
-          SELECT sum(credited) AS credited, sum(written_off) AS written_off, sum(remaining) AS remaining
-            FROM installments WHERE plan_id = plans.id) AS sums
-     WHERE plans.id = :plan
-    """
-)
-
 
 def scenes(count: int, pair: Pair) -> Iterator[Scene]:
     amal, omar = people.amal(), people.omar()
@@ -258,6 +286,10 @@ def scenes(count: int, pair: Pair) -> Iterator[Scene]:
         scene = Scene(amal, omar, plan, parts, [])
         for part in parts[: pair.paid]:
             scene.paid.append(recorded(scene, PART) if pair.by_cash else people.pay(part, omar).id)
+        if pair.begun == "lost":
+            refund(6_00)(scene, scene.request_key("before"))
+        if pair.begun:
+            people.bounce(scene.paid[0], PART)
         yield scene
 
 
@@ -280,7 +312,9 @@ def race(app: Flask, pair: Pair, scene: Scene) -> list[str]:
         app, [lambda do=do, number=number: do(scene, scene.request_key(f"{number}")) for number, do in enumerate(sides)]
     )
     db.session.rollback()
-    money = Money(**db.session.execute(MONEY, {"plan": scene.plan}).one()._mapping)
+    callbacks.deliver_due()
+    db.session.rollback()
+    money = money_of(scene.plan)
     wrong = [
         f"a {type(result).__name__}"
         for result in results
@@ -288,9 +322,9 @@ def race(app: Flask, pair: Pair, scene: Scene) -> list[str]:
     ]
     codes = {result.code for result in results if isinstance(result, Refused)}
     wrong += [f"refused: {code}" for code in codes - pair.refusals - pair.meanwhile]
-    if money.excess or money.declined_refunds:
+    if (money.excess and not pair.may_exceed) or (money.declined_refunds and "refund_in_flight" not in pair.meanwhile):
         wrong.append("charged more than was owed, or gave back more than was charged")
-    came_in = money.charged + money.cash - money.reversed
+    came_in = money.charged + money.cash - money.reversed + money.won - (money.given_back if pair.may_exceed else 0)
     if came_in + money.credited + money.written_off + money.remaining != money.total:
         wrong.append("it does not add up")
     won = [sum(not isinstance(result, Exception) for result in side) for side in (results[:EACH], results[EACH:])]
