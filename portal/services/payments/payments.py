@@ -279,6 +279,8 @@ def _hold(
         updated_at=now,
         refunded=0,
         refunding=0,
+        lost=0,
+        regained=0,
         reversed=0,
         notes={},
     )
