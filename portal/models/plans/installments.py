@@ -206,7 +206,7 @@ class Installment(Model):
 
     @staticmethod
     def follow_held(parts: Iterable[tuple["Installment", int]]) -> None:
-        """After the flush of allocations: `held` of these rows of the session is what the trigger wrote."""
+        """`held` of these rows of the session is what the trigger writes with their allocations."""
         for row, amount in parts:
             set_committed_value(row, "held", amount)
 

@@ -17,6 +17,7 @@ from portal.errors import NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
+from portal.models.payments.payments import AllocationState
 from portal.models.plans.installments import in_order_of_payment
 from portal.services import emails, events, idempotency, ledger, mail_limits, row_facts, sweeps
 from portal.services.payments import refunds
@@ -117,8 +118,7 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
         payment.state = "declined"
         payment.decline_code = outcome.decline_code or "declined"
         for part in payment.allocations:
-            part.state = "released"
-        _release(payment, installments)
+            _end_hold(part, installments[part.installment_id], "released")
         declined = payloads.PaymentDeclined(
             payment_id=payment.id,
             installment_id=_only_installment(payment),
@@ -130,6 +130,7 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
         if payment.link != "pay":  # by the pay link anybody may have tried, and that page said what happened
             _post_mail("payment_declined", payment)
         plan.updated_at = payment.settled_at
+        plan_status.follow_rows(plan, installments.values())
     result = _result(payment)
     if has_key:
         idempotency.finish_payment(payment.id, result)
@@ -193,7 +194,7 @@ def apply(
         row = installments[part.installment_id]
         owed = min(part.amount, row.left)
         recovery = min(part.amount - owed, row.written_off if row.cancelled_at is None else 0)
-        part.state = "applied"
+        _end_hold(part, row, "applied")
         part.returned = part.amount - owed - recovery
         row.paid += owed + recovery
         part.recovered = recovery
@@ -202,7 +203,6 @@ def apply(
             row.paid_at = paid_at(row, before.get(row.id), payment.value_at)
         recovered += recovery
         excess += part.returned
-    _release(payment, installments)
     ledger.book_payment(plan, payment, recovered=recovered, restored=restored, excess=excess, reason_id=reason_id)
     by = payment.created_by if payment.wins_back_id is None else None
     events.record(_received(payment, recovered, reason_id), plan_id=plan.id, by=by)
@@ -210,12 +210,18 @@ def apply(
     plan_status.recompute(
         plan, installments.values(), recovered=recovered, unasked=not _is_own(payment), kept=payment.amount
     )
+    plan_status.follow_rows(plan, installments.values())
     return excess
 
 
-def _release(payment: Payment, installments: dict[int, Installment]) -> None:
-    """Nothing of the installments is held any more, as a trigger writes after the payment's allocations."""
-    Installment.follow_held((installments[part.installment_id], 0) for part in payment.allocations)
+def _end_hold(part: Allocation, row: Installment, state: AllocationState) -> None:
+    """Apply or release a part of a payment. What it held of the installment is written with the rest of that row.
+
+    A trigger would write it in a statement of its own.
+    """
+    if part.state == "held":
+        row.held = 0
+    part.state = state
 
 
 def _value_at(payment: Payment, outcome: gateway.Outcome) -> datetime:

@@ -26,6 +26,7 @@ from portal.services.agreements import acceptances
 from portal.services.idempotency import RequestKey
 from portal.services.payments import contention, outcomes, preconditions
 from portal.services.payments.outcomes import PaymentDeclined, PaymentMade, PaymentPending
+from portal.services.plans import plan_status
 from portal.services.results import Pending
 from portal.services.unit_of_work import unit_of_work, unsure_from_here
 
@@ -220,6 +221,9 @@ def _start(
     chosen = choose(plan, owed)
     if accepting is not None:
         acceptances.accept_locked(plan, rows, accepting, way="payment")
+    Installment.follow_held(chosen)
+    if plan in db.session.dirty:
+        plan_status.follow_rows(plan, rows)
     return _hold(plan, chosen, method, customer_id, request_key, link, automatic)
 
 
@@ -285,7 +289,6 @@ def _hold(
         notes={},
     )
     payment.id = _write(payment, parts, request_key)
-    Installment.follow_held(parts)
     if request_key is not None:
         idempotency.mark_attached(request_key)
     facts = row_facts.new_payment(payment, [(row.id, amount) for row, amount in parts])

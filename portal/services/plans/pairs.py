@@ -19,18 +19,24 @@ from portal.services.unit_of_work import unit_of_work
 
 CustomerWord = Literal["name", "phone", "note"]
 _COLUMNS: Final = [column for column in Customer.__table__.columns if column.name != "grams"]
+_NAMES: Final = ", ".join(column.name for column in _COLUMNS)
 _LOCK: Final = text(
     f"""WITH contact AS (
            DELETE FROM contacts WHERE merchant_id = :merchant
            AND email_key = (SELECT email_key FROM users WHERE id = :user)
-           RETURNING name, phone, note)
-       INSERT INTO customers (merchant_id, user_id, created_at, name, phone, note)
-       SELECT :merchant, :user, :now, contact.name, contact.phone, contact.note
-       FROM (SELECT) AS pair LEFT JOIN contact ON true
-       ON CONFLICT (merchant_id, user_id) DO UPDATE SET created_at = customers.created_at
-       RETURNING {", ".join(column.name for column in _COLUMNS)}"""  # noqa: S608 names of columns
+           RETURNING name, phone, note),
+       known AS (SELECT {_NAMES} FROM customers WHERE merchant_id = :merchant AND user_id = :user FOR NO KEY UPDATE),
+       added AS (
+           INSERT INTO customers (merchant_id, user_id, created_at, name, phone, note)
+           SELECT :merchant, :user, :now, contact.name, contact.phone, contact.note
+           FROM (SELECT) AS pair LEFT JOIN contact ON true
+           WHERE NOT EXISTS (SELECT FROM known)
+           ON CONFLICT (merchant_id, user_id) DO UPDATE SET created_at = customers.created_at
+           RETURNING {_NAMES})
+       SELECT * FROM known UNION ALL SELECT * FROM added"""  # noqa: S608 names of columns
 ).columns(*_COLUMNS)
-"""In one round trip, because every new plan takes it."""
+"""In one round trip, because every new plan takes it. A row that is there is locked and not written."""
+_LOCKED: Final = select(Customer).from_statement(_LOCK).execution_options(populate_existing=True)
 NOTE_MAX: Final = 500
 """Code points of a business's note about a customer."""
 
@@ -50,8 +56,7 @@ def lock(merchant_id: int, user_id: int) -> Customer:
     A new pair takes over what the business imported about the email.
     """
     values = {"merchant": merchant_id, "user": user_id, "now": clock.now()}
-    query = select(Customer).from_statement(_LOCK).execution_options(populate_existing=True)
-    pair: Customer = db.session.scalars(query, values).one()
+    pair: Customer = db.session.scalars(_LOCKED, values).one()
     return pair
 
 

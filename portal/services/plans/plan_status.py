@@ -65,6 +65,15 @@ def recompute(
         )
 
 
+def follow_rows(plan: Plan, installments: Collection[Installment]) -> None:
+    """Write the plan's next days together with its other changes. The trigger that keeps them finds them right.
+
+    Without this it writes the row of the plan, with all its indexes, a second time.
+    """
+    plan.next_due_on = min((row.due_date for row in installments if row.left > 0), default=None)
+    plan.next_late_at = min((row.late_at for row in installments if row.may_be_late), default=None)
+
+
 def _closed_by(plan: Plan, installments: Collection[Installment], state: PlanState) -> ClosedBy:
     """Why nothing is owed any more. A plan that was credited whole counts as cancelled."""
     if plan.cancelled_at is not None:

@@ -4,14 +4,12 @@ CREATE FUNCTION qist_ledger_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     entry bigint;
 BEGIN
-    entry := CASE TG_TABLE_NAME
-        WHEN 'ledger_entries' THEN (to_jsonb(NEW) ->> 'id')::bigint ELSE (to_jsonb(NEW) ->> 'entry_id')::bigint END;
-    IF NOT EXISTS (SELECT FROM ledger_lines WHERE entry_id = entry)
-       OR EXISTS (SELECT FROM ledger_lines WHERE entry_id = entry GROUP BY currency HAVING sum(amount) <> 0)
-       OR EXISTS (
-           SELECT FROM ledger_lines AS line JOIN ledger_entries ON ledger_entries.id = line.entry_id
-           JOIN plans ON plans.id = ledger_entries.plan_id
-           WHERE line.entry_id = entry AND line.currency <> plans.currency) THEN
+    IF TG_TABLE_NAME = 'ledger_entries' THEN entry := NEW.id; ELSE entry := NEW.entry_id; END IF;
+    IF NOT EXISTS (
+        SELECT FROM ledger_lines AS line JOIN ledger_entries ON ledger_entries.id = line.entry_id
+        JOIN plans ON plans.id = ledger_entries.plan_id
+        WHERE line.entry_id = entry
+        HAVING count(*) > 0 AND bool_and(line.currency = plans.currency) AND sum(line.amount) = 0) THEN
         PERFORM qist_refuse('ledger_balanced', 'the lines of a ledger entry sum to zero, in its plan''s currency');
     END IF;
     RETURN NULL;

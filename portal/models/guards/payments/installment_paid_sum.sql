@@ -4,8 +4,7 @@ CREATE FUNCTION qist_installment_paid_sum() RETURNS trigger LANGUAGE plpgsql AS 
 DECLARE
     installment bigint;
 BEGIN
-    installment := CASE TG_TABLE_NAME
-        WHEN 'installments' THEN (to_jsonb(NEW) ->> 'id')::bigint ELSE (to_jsonb(NEW) ->> 'installment_id')::bigint END;
+    IF TG_TABLE_NAME = 'installments' THEN installment := NEW.id; ELSE installment := NEW.installment_id; END IF;
     IF (SELECT paid FROM installments WHERE id = installment)
        <> (SELECT coalesce(sum(amount - returned), 0) FROM allocations
             WHERE installment_id = installment AND state = 'applied') THEN

@@ -1,9 +1,13 @@
 -- Keeps held of an installment at the amount of the payment in flight that holds it: in the statement that writes the
--- allocation, and in the one that applies or releases it. At most one payment holds an installment. Refuses nothing.
+-- allocation, and in the one that applies or releases it. The latter may write
+-- held itself, with what it pays. At most one payment holds an installment. Refuses nothing.
 CREATE FUNCTION qist_installments_held() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE installments SET held = CASE NEW.state WHEN 'held' THEN NEW.amount ELSE 0 END
-     WHERE id = NEW.installment_id;
+    IF TG_OP = 'INSERT' THEN
+        UPDATE installments SET held = NEW.amount WHERE id = NEW.installment_id;
+    ELSIF (SELECT held FROM installments WHERE id = NEW.installment_id) <> 0 THEN
+        UPDATE installments SET held = 0 WHERE id = NEW.installment_id;
+    END IF;
     RETURN NULL;
 END $$;
 

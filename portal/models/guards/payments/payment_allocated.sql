@@ -3,20 +3,18 @@
 -- Checked at the commit. Refuses with payment_allocated.
 CREATE FUNCTION qist_payment_allocated() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    payment payments%ROWTYPE;
-    sum_of_parts numeric;
-    strangers boolean;
-    out_of_step boolean;
+    changed bigint;
 BEGIN
-    SELECT * INTO payment FROM payments WHERE id = CASE TG_TABLE_NAME
-        WHEN 'payments' THEN (to_jsonb(NEW) ->> 'id')::bigint ELSE (to_jsonb(NEW) ->> 'payment_id')::bigint END;
-    SELECT coalesce(sum(part.amount), 0), coalesce(bool_or(installment.plan_id <> payment.plan_id), false),
-           coalesce(bool_or(part.state <> CASE payment.state
-               WHEN 'in_flight' THEN 'held' WHEN 'declined' THEN 'released' ELSE 'applied' END), false)
-      INTO sum_of_parts, strangers, out_of_step
-      FROM allocations AS part JOIN installments AS installment ON installment.id = part.installment_id
-     WHERE part.payment_id = payment.id;
-    IF sum_of_parts <> payment.amount OR strangers OR out_of_step THEN
+    IF TG_TABLE_NAME = 'payments' THEN changed := NEW.id; ELSE changed := NEW.payment_id; END IF;
+    IF EXISTS (
+        SELECT FROM payments
+        LEFT JOIN (allocations AS part JOIN installments AS installment ON installment.id = part.installment_id)
+            ON part.payment_id = payments.id
+        WHERE payments.id = changed
+        GROUP BY payments.id
+        HAVING coalesce(sum(part.amount), 0) <> payments.amount OR bool_or(installment.plan_id <> payments.plan_id)
+            OR bool_or(part.state <> CASE payments.state
+                   WHEN 'in_flight' THEN 'held' WHEN 'declined' THEN 'released' ELSE 'applied' END)) THEN
         PERFORM qist_refuse('payment_allocated',
             'a payment is allocated to the last unit, within its plan, and in step with its state');
     END IF;

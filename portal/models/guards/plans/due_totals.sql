@@ -1,32 +1,51 @@
 -- Each change of an installment adds a row to due_totals with its differences. Nothing is updated there, so payments of
 -- one business never wait for one another. The instant is that of the unit of work (qist.now), else PostgreSQL's.
--- Refuses nothing.
+-- An installment's plan and dates never change. Refuses nothing.
 CREATE FUNCTION qist_due_totals() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    part installments%ROWTYPE;
+    sign int;
+    may_be_late boolean;
+    is_paid boolean;
+    change due_totals%ROWTYPE;
 BEGIN
-    INSERT INTO due_totals (merchant_id, currency, time_zone, due_date, late_at, recorded_at, owed, owed_amount, chased,
-                            chased_amount, paid, paid_amount, on_time, given_up, lost_amount)
-    SELECT merchant_id, currency, (SELECT time_zone FROM plans WHERE id = change.plan_id), due_date, late_at,
-           coalesce(nullif(current_setting('qist.now', true), '')::timestamptz, now()), owed, owed_amount, chased,
-           chased_amount, paid, paid_amount, on_time, given_up, lost_amount
-    FROM (
-        SELECT plan_id, merchant_id, currency, due_date, late_at, sum(sign * (remaining > 0)::int) AS owed,
-               sum(sign * remaining) AS owed_amount, sum(sign * may_be_late::int) AS chased,
-               sum(sign * CASE WHEN may_be_late THEN remaining ELSE 0 END) AS chased_amount,
-               sum(sign * is_paid::int) AS paid, sum(sign * paid) AS paid_amount,
-               sum(sign * CASE WHEN is_paid AND paid_at < late_at THEN 1 ELSE 0 END) AS on_time,
-               sum(sign * CASE WHEN gave_up_at >= late_at THEN 1 ELSE 0 END) AS given_up,
-               sum(sign * (written_off + CASE WHEN cancelled_at >= late_at THEN credited ELSE 0 END)) AS lost_amount
-        FROM (SELECT 1 AS sign, NEW.* WHERE TG_OP <> 'DELETE' UNION ALL SELECT -1, OLD.* WHERE TG_OP <> 'INSERT')
-             AS version,
-             LATERAL (SELECT remaining > held AND NOT disputed AS may_be_late,
-                             remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AS is_paid,
-                             CASE WHEN remaining = 0 AND (cancelled_at IS NOT NULL OR written_off > 0)
-                                  THEN coalesce(cancelled_at, written_off_at) END AS gave_up_at) AS state
-        WHERE counted
-        GROUP BY plan_id, merchant_id, currency, due_date, late_at
-    ) AS change
-    WHERE (owed, owed_amount, chased, chased_amount, paid, paid_amount, on_time, given_up, lost_amount)
-          <> (0, 0, 0, 0, 0, 0, 0, 0, 0);
+    change.owed := 0; change.owed_amount := 0; change.chased := 0; change.chased_amount := 0; change.paid := 0;
+    change.paid_amount := 0; change.on_time := 0; change.given_up := 0; change.lost_amount := 0;
+    FOREACH sign IN ARRAY '{1, -1}'::int[] LOOP
+        IF sign = 1 THEN part := NEW; ELSE part := OLD; END IF;
+        CONTINUE WHEN part.counted IS NOT TRUE;  -- also where there is no such row
+        may_be_late := part.remaining > part.held AND NOT part.disputed;
+        is_paid := part.remaining = 0 AND part.paid > 0 AND part.written_off = 0 AND part.cancelled_at IS NULL;
+        change.owed := change.owed + sign * (part.remaining > 0)::int;
+        change.owed_amount := change.owed_amount + sign * part.remaining;
+        IF may_be_late THEN
+            change.chased := change.chased + sign;
+            change.chased_amount := change.chased_amount + sign * part.remaining;
+        END IF;
+        change.paid_amount := change.paid_amount + sign * part.paid;
+        IF is_paid THEN
+            change.paid := change.paid + sign;
+            IF part.paid_at < part.late_at THEN change.on_time := change.on_time + sign; END IF;
+        END IF;
+        IF part.remaining = 0 AND (part.cancelled_at IS NOT NULL OR part.written_off > 0)
+           AND coalesce(part.cancelled_at, part.written_off_at) >= part.late_at THEN
+            change.given_up := change.given_up + sign;
+        END IF;
+        change.lost_amount := change.lost_amount + sign * part.written_off;
+        IF part.cancelled_at >= part.late_at THEN
+            change.lost_amount := change.lost_amount + sign * part.credited;
+        END IF;
+    END LOOP;
+    IF (change.owed, change.owed_amount, change.chased, change.chased_amount, change.paid, change.paid_amount,
+        change.on_time, change.given_up, change.lost_amount) <> (0, 0, 0, 0, 0, 0, 0, 0, 0) THEN
+        IF TG_OP = 'DELETE' THEN part := OLD; ELSE part := NEW; END IF;
+        INSERT INTO due_totals (merchant_id, currency, time_zone, due_date, late_at, recorded_at, owed, owed_amount,
+                                chased, chased_amount, paid, paid_amount, on_time, given_up, lost_amount)
+        VALUES (part.merchant_id, part.currency, (SELECT time_zone FROM plans WHERE id = part.plan_id), part.due_date,
+                part.late_at, coalesce(nullif(current_setting('qist.now', true), '')::timestamptz, now()),
+                change.owed, change.owed_amount, change.chased, change.chased_amount, change.paid, change.paid_amount,
+                change.on_time, change.given_up, change.lost_amount);
+    END IF;
     RETURN NULL;
 END $$;
 

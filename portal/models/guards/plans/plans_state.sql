@@ -3,11 +3,12 @@
 -- Checked at the commit. Refuses with plans_state or plans_closed_as.
 CREATE FUNCTION qist_plans_state() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+    changed bigint;
     plan plans%ROWTYPE;
     kept numeric;
 BEGIN
-    SELECT * INTO plan FROM plans WHERE id = CASE TG_TABLE_NAME
-        WHEN 'plans' THEN (to_jsonb(NEW) ->> 'id')::bigint ELSE (to_jsonb(NEW) ->> 'plan_id')::bigint END;
+    IF TG_TABLE_NAME = 'plans' THEN changed := NEW.id; ELSE changed := NEW.plan_id; END IF;
+    SELECT * INTO plan FROM plans WHERE id = changed;
     IF (plan.state = 'active') <> EXISTS (SELECT FROM installments WHERE remaining > 0 AND plan_id = plan.id) THEN
         PERFORM qist_refuse('plans_state', 'a plan is active as long as something is owed, and no longer');
     END IF;

@@ -3,22 +3,25 @@
 -- Checked at the commit. Refuses with schedule_sum.
 CREATE FUNCTION qist_schedule_sum() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    plan plans%ROWTYPE;
-    parts bigint;
-    sum_of_parts numeric;
     changed bigint[];
+    one bigint;
+    wrong text;
 BEGIN
     IF TG_TABLE_NAME = 'plans' THEN changed := ARRAY[NEW.id];
     ELSIF TG_OP = 'INSERT' THEN changed := ARRAY[NEW.plan_id];
-    ELSIF TG_OP = 'DELETE' THEN changed := ARRAY[OLD.plan_id];
+    ELSIF TG_OP = 'DELETE' OR OLD.plan_id = NEW.plan_id THEN changed := ARRAY[OLD.plan_id];
     ELSE changed := ARRAY[OLD.plan_id, NEW.plan_id];
     END IF;
-    FOR plan IN SELECT * FROM plans WHERE id = ANY (changed) LOOP
-        SELECT count(*) FILTER (WHERE moved < amount), coalesce(sum(amount - moved), 0) INTO parts, sum_of_parts
-          FROM installments WHERE plan_id = plan.id;
-        IF parts <> plan.num_installments OR sum_of_parts <> plan.total THEN
-            PERFORM qist_refuse('schedule_sum', format('plan %s: %s installments of %s in all, where %s of %s are due',
-                plan.id, parts, sum_of_parts, plan.num_installments, plan.total));
+    FOREACH one IN ARRAY changed LOOP
+        SELECT format('plan %s: %s installments of %s in all, where %s of %s are due',
+                      plan.id, sums.parts, sums.amount, plan.num_installments, plan.total)
+          INTO wrong
+          FROM plans AS plan,
+               (SELECT count(*) FILTER (WHERE moved < amount) AS parts, coalesce(sum(amount - moved), 0) AS amount
+                  FROM installments WHERE plan_id = one) AS sums
+         WHERE plan.id = one AND (sums.parts <> plan.num_installments OR sums.amount <> plan.total);
+        IF FOUND THEN
+            PERFORM qist_refuse('schedule_sum', wrong);
         END IF;
     END LOOP;
     RETURN NULL;
