@@ -1,6 +1,6 @@
 """Amounts: decimal text in requests and responses, minor units of the plan's currency in the services."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -48,8 +48,11 @@ def reason_and_own_data_faults(values: dict[str, Any]) -> list[Fault]:
 
 
 @contextmanager
-def refusals_as_decimals(currency: str) -> Iterator[None]:
-    """Re-raise a service's refusals with amounts as decimal text, and unknown_method as a fault of its field."""
+def refusals_as_decimals(currency: str | Callable[[], str]) -> Iterator[None]:
+    """Re-raise a service's refusals with amounts as decimal text, and unknown_method as a fault of its field.
+
+    A currency that is not known yet is read by the function that is given instead, for a refusal with amounts only.
+    """
     try:
         yield
     except Refused as refused:
@@ -57,5 +60,6 @@ def refusals_as_decimals(currency: str) -> Iterator[None]:
             raise Invalid(Fault("payment_method", "unknown_method")) from None
         for fact in AMOUNT_FACTS:
             if fact in refused.facts:
-                refused.facts[fact] = money.plain(refused.facts[fact], currency)
+                code = currency if isinstance(currency, str) else currency()
+                refused.facts[fact] = money.plain(refused.facts[fact], code)
         raise

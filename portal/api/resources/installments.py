@@ -10,6 +10,8 @@ from portal.api import amounts, idempotency, ranges, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, list_headers
 from portal.api.resources.payments import NO_ANSWER, answer, declined
+from portal.domain.identifiers import MAX_ID
+from portal.errors import NotFound
 from portal.models import Installment
 from portal.reports import tallies
 from portal.reports.payments import offered_methods
@@ -78,18 +80,28 @@ def pay(installment_id: int, json: schemas.Pay) -> Response:
     For the plan's customer, at any time. {gateway:outcome}Send an
     Idempotency-Key, so that a request whose answer was lost can be sent again: it is carried out once.
     """
-    currency = access.owed_currency(caller().actor, Installment, installment_id, about="pay")
-    shown = amounts.read(currency, amount=json.amount)["amount"]
+    actor = caller().actor
+
+    def currency() -> str:
+        return access.owed_currency(actor, Installment, installment_id, about="pay")
+
+    # Without an amount nothing depends on the currency, and the service looks for the installment itself.
+    needs_currency = json.amount is not None or not actor.may("pay") or installment_id > MAX_ID
+    shown = amounts.read(currency(), amount=json.amount)["amount"] if needs_currency else None
     key = idempotency.request_key(json)
-    with amounts.refusals_as_decimals(currency):
-        paid = payments.pay_installment(
-            installment_id,
-            customer_id=caller().id,
-            shown=shown,
-            method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
-            accepting=accepting(),
-            request_key=key,
-        )
+    try:
+        with amounts.refusals_as_decimals(currency):
+            paid = payments.pay_installment(
+                installment_id,
+                customer_id=caller().id,
+                shown=shown,
+                method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
+                accepting=accepting(),
+                request_key=key,
+            )
+    except NotFound:
+        currency()  # Forbidden for a member of its business
+        raise
     if isinstance(paid, PaymentDeclined):
         return declined(paid)
     assert paid.installment is not None  # noqa: S101 the payment is for this installment alone
