@@ -28,8 +28,9 @@ FROM_ONE_BUSINESS: Final = 3
 """Counted mails to one mailbox in WINDOW."""
 IN_ALL: Final = 10
 COUNTED: Final = (
-    *("invitation", "invitation_again", "plan_cancelled", "plan_credited", "plan_made", "plan_not_yours"),
-    *("plan_rescheduled", "plan_written_off", "plan_yours", "reminder", "reschedule_proposed", "reschedule_withdrawn"),
+    *("invitation", "invitation_again", "payment_voided", "plan_cancelled", "plan_credited", "plan_made"),
+    *("plan_not_yours", "plan_rescheduled", "plan_written_off", "plan_yours", "reminder"),
+    *("reschedule_proposed", "reschedule_withdrawn"),
 )
 """Kinds of mails that a business sends by itself, and that a stranger may ask for."""
 UNASKED: Final = {"unasked": True}

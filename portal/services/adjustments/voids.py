@@ -14,7 +14,7 @@ from portal.models import Payment
 from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions, taken_back
-from portal.services.plans import plan_status
+from portal.services.plans import notices, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PaymentFacts
 from portal.services.unit_of_work import unit_of_work
@@ -35,8 +35,8 @@ def void(
 ) -> PaymentVoided:
     """Void a recorded payment, less its refunded part, and reopen its installments by that amount.
 
-    On a cancelled plan the amount is void and owed by nobody. `shown` is the amount less the refunded part that the
-    form showed, in minor units.
+    On a cancelled plan the amount is void and owed by nobody; else the customer is told. `shown` is the amount less the
+    refunded part that the form showed, in minor units.
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight; refund_in_flight; not_voidable (a payment of the
     gateway, or one that was voided or refunded in full); amount_changed (facts: voidable); Invalid on reason;
@@ -61,10 +61,13 @@ def void(
     payment.state = "voided"
     reason_id = texts.keep(plan.id, "reason", reason)
     db.session.flush()
+    before = sum(row.left for row in rows)
     effects = taken_back.take_back(plan, rows, payment, payment.reversed)
     ledger.book_void(plan, payment, effects, by=actor.user_id, reason_id=reason_id)
     voided = payloads.PaymentVoided(payment_id=payment.id, amount=payment.reversed, reason_id=reason_id)
     events.record(voided, plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
+    if plan.cancelled_at is None:
+        notices.tell_voided(plan, payment, before=before, owed=effects.reopened, reason_id=reason_id)
     db.session.flush()
     return PaymentVoided(row_facts.of_payment(payment))

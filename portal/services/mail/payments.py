@@ -86,26 +86,31 @@ def payment_declined(row: Email) -> Facts:
 
 @mail_kind("payment_reversed", lazy_pgettext("kind of mail", "Payment bounced"))
 def payment_reversed(row: Email) -> Facts:
-    """A payment that the bank took back, and what is to pay because of it."""
+    """A payment that the bank took back, and what is to pay because of it.
+
+    If it was refunded whole before, nothing is, and the mail only says that automatic payment is off.
+    """
     payment = payment_of(row)
     plan, rows = plan_of(payment.plan_id)
     payable = sum(installment.payable for installment in rows)
     if not payable or plan.cancelled_at is not None:
         raise NoLongerTrue("not_open")
-    if is_won(payment):
+    stopped = bool(row.data.get("stopped")) and plan.automatic_method_id is None
+    if is_won(payment) or not (payment.reversed or stopped):
         raise NoLongerTrue("payment_stands")
     coming = next((installment for installment in rows if installment.is_open), None)
     return (
         progress(rows)
         | {
-            "amount": money.show(payment.reversed, plan.currency),
+            "amount": money.show(payment.reversed or payment.amount, plan.currency),
             "purchase": purchase(plan),
             "paid_on": paid_on(payment, plan),
             "how": _method_words(payment),
+            "refunded": not payment.reversed,
             "asks": plan.is_asked,
             "remaining": money.show(sum(installment.remaining for installment in rows), plan.currency),
             "written_off": money.show(payable, plan.currency) if coming is None else None,
-            "stopped": bool(row.data.get("stopped")) and plan.automatic_method_id is None,
+            "stopped": stopped,
             "next": {
                 "amount": money.show(coming.remaining, plan.currency),
                 "date": dates.long_day(coming.due_date),

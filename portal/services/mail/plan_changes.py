@@ -1,6 +1,7 @@
-"""Mails about a business's acts on a plan: a credit, a write-off, a cancellation, new dates. What changed.
+"""Mails about a business's acts on a plan: a credit, a write-off, a cancellation, a void, new dates. What changed.
 
-`data` of the mail: `amount` and `before` (what remained), minor units, and `reason_id`; or `proposal_id`.
+`data` of the mail: `amount` and `before` (what remained), minor units, and `reason_id`; of a void also `payment_id`; or
+`proposal_id`.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from portal.reports.plans import proposals
 from portal.reports.plans.figures import plan_figures
 from portal.reports.plans.proposals import DueAmount
 from portal.services.mail.facts import PLAN_NOTICE, Facts, NoLongerTrue, link_for, mail_kind, notice, plan_of, purchase
+from portal.services.mail.payments import paid_on, payment_of
 from portal.wording import dates
 from portal.wording.causes import typed_words
 from portal.wording.lazy import lazy_pgettext
@@ -33,7 +35,7 @@ def plan_credited(row: Email) -> Facts:
     who = _who(plan, row)
     title = _("%(merchant)s lowered what you owe by %(amount)s", **who)
     first = _("%(merchant)s gave you a credit of %(amount)s on this plan: %(purchase)s.", **who)
-    paragraphs = [first, _before_and_after(plan, row), *_now(plan, row, rows)]
+    paragraphs = [first, _before_and_after(plan, row), *_now(plan, rows, row.data["before"] - row.data["amount"])]
     return _change(row, plan, title, paragraphs, amount=row.data["amount"])
 
 
@@ -69,6 +71,27 @@ def plan_cancelled(row: Email) -> Facts:
             _("%(merchant)s keeps %(kept)s that you paid.", merchant=who["merchant"], kept=_show(plan, kept))
         )
     return _change(row, plan, title, paragraphs)
+
+
+@mail_kind("payment_voided", lazy_pgettext("kind of mail", "Payment voided"), template=PLAN_NOTICE)
+def payment_voided(row: Email) -> Facts:
+    """A payment that the business had recorded by mistake. Nothing is told of one whose receipt was not sent."""
+    plan, rows = plan_of(row.plan_id)
+    payment, who = payment_of(row), _who(plan, row)
+    receipt = db.session.scalar(select(Email.state).where(Email.dedupe_key == f"receipt:{payment.id}"))
+    if plan.cancelled_at is not None:
+        raise NoLongerTrue("plan_closed")
+    if receipt not in (None, "claimed", "sent", "kept"):
+        raise NoLongerTrue("nothing_to_tell")
+    title = _("%(merchant)s took a payment of %(amount)s out of its records", **who)
+    first = _("%(merchant)s had recorded a payment of yours for %(purchase)s: %(amount)s on %(day)s. That was a "
+              "mistake, they say, so it counts no more.", **who, day=paid_on(payment, plan))  # fmt: skip
+    before = row.data["before"]
+    change = _("Left to pay before: %(before)s. After: %(after)s.", before=_show(plan, before),
+               after=_show(plan, before + row.data["owed"]))  # fmt: skip
+    told = [first, change, *_now(plan, rows, before + row.data["owed"])] if row.data["owed"] else [first]
+    told.append(_("If you did pay it, show %(merchant)s your receipt.", **who))
+    return _change(row, plan, title, told, amount=row.data["amount"])
 
 
 @mail_kind("plan_rescheduled", lazy_pgettext("kind of mail", "Plan rescheduled"), template=PLAN_NOTICE)
@@ -199,14 +222,14 @@ def _before_and_after(plan: Plan, row: Email) -> str:
     return str(_("Left to pay before: %(before)s. After: %(after)s.", before=_show(plan, before), after=after))
 
 
-def _now(plan: Plan, row: Email, rows: list[Installment]) -> list[str]:
-    """The amount that is left when the mail is sent, and the next installment."""
+def _now(plan: Plan, rows: list[Installment], after: int) -> list[str]:
+    """The amount that is left when the mail is sent, if it is not that `after` the change, and the next installment."""
     remaining = sum(part.remaining for part in rows)
     coming = next((part for part in rows if part.is_open), None)
     if coming is None:
         return [str(_("Nothing is left to pay."))] if not any(part.written_off for part in rows) else []
     words = []
-    if remaining != row.data["before"] - row.data["amount"]:
+    if remaining != after:
         words.append(str(_("By now %(amount)s is left to pay.", amount=_show(plan, remaining))))
     amount, day = _show(plan, coming.remaining), dates.long_day(coming.due_date)
     if coming.due_date < plan.today:

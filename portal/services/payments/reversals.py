@@ -130,9 +130,9 @@ def _take_back(
 
 
 def _tell(plan: Plan, payment: Payment, stopped: bool) -> None:
-    """Mail the customer, unless the plan is cancelled, and the owners and managers of the business."""
+    """Mail the customer, unless nothing is owed again, and the owners and managers of the business."""
     data = {"payment_id": payment.id, "stopped": stopped}
-    if plan.cancelled_at is None:
+    if plan.cancelled_at is None and (payment.reversed or stopped):
         emails.post(
             "payment_reversed",
             to_user_id=payment.customer_id,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Literal
 
-from portal.models import Plan
+from portal.models import Payment, Plan
 from portal.services import emails
 from portal.services.accounts import operators
 from portal.services.notices import readers
@@ -48,6 +48,26 @@ def tell_change(
         plan_id=plan.id,
         dedupe_key=f"{kind}:{plan.id}:{reason_id}",
         data={"amount": amount, "before": before, "reason_id": reason_id},
+    )
+
+
+def tell_voided(plan: Plan, payment: Payment, *, before: int, owed: int, reason_id: int | None) -> None:
+    """Mail the customer that a recorded payment was voided: `before` was left to pay, and `owed` is again (minor
+    units).
+    """
+    emails.post(
+        "payment_voided",
+        to_user_id=plan.customer_id,
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        dedupe_key=f"payment_voided:{payment.id}",
+        data={
+            "payment_id": payment.id,
+            "amount": payment.reversed,
+            "before": before,
+            "owed": owed,
+            "reason_id": reason_id,
+        },
     )
 
 

@@ -18,18 +18,19 @@ from portal.extensions import db
 from portal.models import Email, User
 from portal.services import events, mail_limits
 from portal.services.accounts import accounts
-from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
-from portal.services.adjustments.reschedules import NewTerms
+from portal.services.adjustments import cancellations, credits, proposals, reschedules, voids, write_offs
+from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.agreements import disputes, withdrawals
 from portal.services.mail import delivery
 from portal.services.notices import digests, settings
 from portal.services.operations import account_deactivations, merchant_deactivations
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
-from portal.services.plans import plans
+from portal.services.plans import customer_emails, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.privacy import erasures
 from portal.services.reminders import manual_reminders, mutes
 from tests.fixtures import agreements, mails, people
+from tests.services.money.rescheduling_steps import CONSENTING
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -55,11 +56,21 @@ TABLE = {
     "automatic payment stopped": Row(("automatic_stopped",), digest=("automatic",)),
     "bounced": Row(("payment_reversed",), ("bounce_notice",)),
     "won back": Row(("receipt",), ("bounce_notice",), digest=("received",)),
-    "voided": Row(),
+    "bounced after a refund": Row(("payment_reversed",), ("bounce_notice",)),
+    "bounced after its refund": Row((), ("bounce_notice",)),
+    "a loss won back": Row((), ("bounce_notice",)),
+    "won back and not owed": Row(("receipt", "refund"), ("bounce_notice",), digest=("received", "refund")),
+    "voided": Row(("payment_voided",)),
     "credit": Row(("plan_credited",)),
     "write-off": Row(("plan_written_off",)),
     "cancel": Row(("plan_cancelled",)),
     "reschedule": Row(("plan_rescheduled",)),
+    "earlier days proposed": Row(("reschedule_proposed",)),
+    "earlier days agreed": Row(("reschedule_accepted", "plan_rescheduled"), ("plan_news",)),
+    "earlier days declined": Row((), ("plan_news",)),
+    "earlier days taken back": Row(("reschedule_withdrawn",)),
+    "email corrected": Row(("plan_not_yours",)),
+    "muted": Row(),
     "accepted": Row(("plan_accepted",), ("plan_news",)),
     "not mine": Row(("plan_disputed",), ("plan_news",)),
     "answered": Row(("dispute_answered",)),
@@ -89,12 +100,17 @@ IMPOSSIBLE = {
     *(("disputed", act) for act in ("plan made", "automatic payment failed", "accepted", "not mine", "answered")),
     *(("disputed", act) for act in ("withdrawn", "late for a week", "reminder", "reschedule")),
     *(("disputed", act) for act in ("automatic payment stopped", "cash received", "credit", "write-off")),
+    *(("disputed", act) for act in ("won back and not owed", "email corrected", "earlier days proposed")),
+    *(("disputed", f"earlier days {end}") for end in ("agreed", "declined", "taken back")),
     ("muted", "reminder"),
+    ("muted", "muted"),
 }  # fmt: skip
 """Cells whose act is refused, or means nothing: nobody without an account has a password or a saved card; a dispute
 ends automatic payment and keeps the plan from being late, reminded of and moved, and the business only cancels or
 answers; a muted customer is not reminded by hand."""
-OF_ACCEPTANCE = ("plan made", "accepted", "not mine", "answered")
+OF_ACCEPTANCE = ("plan made", "accepted", "not mine", "answered", "email corrected")
+REFUNDED_FIRST = {"bounced after a refund": 5_00, "bounced after its refund": 20_00, "a loss won back": 20_00}
+CARD_PAID = ("refunded", "bounced", "won back", "won back and not owed", *REFUNDED_FIRST)
 
 
 class Cell:
@@ -125,10 +141,16 @@ class Cell:
 
     def prepare(self) -> None:
         """The state before the act."""
-        if self.act in ("refunded", "bounced", "won back"):
+        if self.act in CARD_PAID:
             self.payment_id = people.pay(self.first(), self.customer_id).id
-        if self.act == "won back":
-            people.bounce(self.payment_id)
+        if self.act in REFUNDED_FIRST:
+            refunds.refund(self.plan_id, actor=self.owner, amount=REFUNDED_FIRST[self.act], reason="Torn")
+        if self.act in ("won back", "a loss won back", "won back and not owed"):
+            people.bounce(self.payment_id, 20_00)
+        if self.act == "won back and not owed":
+            payments.pay_plan(self.plan_id, customer_id=self.customer_id, choice="all", shown=None, method="card_ok")
+        if self.act in ("earlier days agreed", "earlier days declined", "earlier days taken back"):
+            self.proposal_id = self.propose()
         if self.act == "voided":
             self.payment_id = self.cash()
         if self.act == "answered":
@@ -141,6 +163,12 @@ class Cell:
             mutes.mute_plan(self.plan_id, actor=self.owner)
         if self.column == "disputed":
             disputes.dispute(self.plan_id, customer_id=self.customer_id)
+
+    def propose(self) -> int:
+        terms = NewTerms("shift", days=-7)
+        asked = reschedules.reschedule(self.plan_id, actor=self.owner, terms=terms, reason="Pay")
+        assert isinstance(asked, RescheduleProposed)
+        return asked.proposal.id
 
     def cash(self) -> int:
         return manual_payments.record(
@@ -163,6 +191,16 @@ class Cell:
             "automatic payment failed": automatic.collect_automatic_payments,
             "automatic payment stopped": lambda: payment_methods.remove(self.customer_id, self.method_id),
             "bounced": lambda: people.bounce(self.payment_id),
+            "bounced after a refund": lambda: people.bounce(self.payment_id, 20_00),
+            "bounced after its refund": lambda: people.bounce(self.payment_id, 20_00),
+            "a loss won back": lambda: people.win(self.payment_id),
+            "won back and not owed": lambda: people.win(self.payment_id),
+            "earlier days proposed": self.propose,
+            "earlier days agreed": lambda: proposals.accept(plan, self.proposal_id, consenting=CONSENTING, **me),
+            "earlier days declined": lambda: proposals.decline(plan, self.proposal_id, **me),
+            "earlier days taken back": lambda: proposals.withdraw(plan, self.proposal_id, **owner),
+            "email corrected": lambda: customer_emails.correct(plan, f"right-{self.email}", **owner),
+            "muted": lambda: mutes.mute_plan(plan, **owner),
             "won back": lambda: people.win(self.payment_id),
             "voided": lambda: voids.void(self.payment_id, reason="Twice", **owner),
             "credit": lambda: credits.credit(plan, amount=5_00, how="last", reason="Late", **owner),

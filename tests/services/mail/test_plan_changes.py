@@ -6,11 +6,11 @@ import pytest
 
 from portal.extensions import db
 from portal.models import Email
-from portal.services.adjustments import cancellations, credits, reschedules, write_offs
+from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.mail import delivery
 from portal.services.operations import account_deactivations, merchant_deactivations
-from portal.services.payments import automatic, payment_methods, payments
+from portal.services.payments import automatic, manual_payments, payment_methods, payments
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import mutes
@@ -20,6 +20,19 @@ from tests.fixtures.mails import text_of
 pytestmark = pytest.mark.usefixtures("context")
 
 Act = Callable[[int, int], object]
+
+
+def record(plan_id, actor, amount=10_00):
+    day = people.today_of(actor.merchant_id)
+    return manual_payments.record(plan_id, actor=actor, amount=amount, method="cash", received_on=day).payment_id
+
+
+def void_after_its_receipt(plan_id, actor):
+    payment_id = record(plan_id, actor)
+    delivery.drain()
+    voids.void(payment_id, actor=actor, reason="It came late")
+
+
 ACTS: dict[str, Act] = {
     "plan_credited": lambda plan_id, amal: credits.credit(
         plan_id, actor=people.owner(amal), amount=10_00, how="last", reason="It came late"
@@ -33,6 +46,7 @@ ACTS: dict[str, Act] = {
     "plan_cancelled": lambda plan_id, amal: cancellations.cancel(
         plan_id, actor=people.owner(amal), reason="It came late"
     ),
+    "payment_voided": lambda plan_id, amal: void_after_its_receipt(plan_id, people.owner(amal)),
     "payment_reversed": lambda plan_id, amal: people.bounce(
         people.pay(people.installments_of(plan_id)[0].id, people.plan_of(plan_id).customer_id).id
     ),
@@ -159,6 +173,33 @@ def test_a_mail_that_is_no_longer_true_is_dropped(catcher, plan_id, amal, kind, 
     else:
         act(later, plan_id, amal)
     assert drained(kind) == ("dropped", reason or "plan_closed")
+
+
+def test_a_void_tells_what_is_to_pay_again(plan_id, amal, catcher):
+    act("payment_voided", plan_id, amal)
+    assert drained("payment_voided") == ("sent", None)
+    told = " ".join(text_of(catcher.mails[-1]).replace("\u00a0", " ").split())
+    assert "Left to pay before: SAR 90.00. After: SAR 100.00. Next is SAR 25.00 on" in told
+    assert "show Amal's Bakery your receipt" in told.replace("\u2019", "'") and "It came late" in told
+
+
+def test_a_void_of_a_recovery_owes_nothing_again(plan_id, amal, catcher):
+    act("plan_written_off", plan_id, amal)
+    act("payment_voided", plan_id, amal)
+    assert drained("payment_voided") == ("sent", None)
+    told = text_of(catcher.mails[-1])
+    assert "it counts no more" in " ".join(told.split()) and "Left to pay" not in told
+
+
+def test_nothing_is_told_of_a_void_before_the_receipt_or_on_a_cancelled_plan(plan_id, amal, catcher):
+    owner = people.owner(amal)
+    voids.void(record(plan_id, owner), actor=owner, reason="Twice")
+    assert drained("payment_voided") == ("dropped", "nothing_to_tell")
+    payment_id = record(plan_id, owner)
+    delivery.drain()
+    act("plan_cancelled", plan_id, amal)
+    voids.void(payment_id, actor=owner, reason="Twice")
+    assert len([mail for mail in mails.outbox() if mail.kind == "payment_voided"]) == 1
 
 
 @pytest.mark.parametrize("kind", ACTS)

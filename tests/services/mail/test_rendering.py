@@ -80,6 +80,7 @@ RECEIPT = {
 }  # fmt: skip
 REVERSED = {
     **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "asks": False,
+    "refunded": False,
     "remaining": "SAR\u00a0600.00", "written_off": None, "stopped": True, "next": NEXT,
     "pay_url": LINK["payment_reversed"],
 }  # fmt: skip
@@ -159,6 +160,7 @@ SAMPLES = {
     "payment_reversed of a recovery": ("payment_reversed", REVERSED | {
         "written_off": "SAR\u00a0300.00", "next": None, "stopped": False,
     }),
+    "payment_reversed of a refunded payment": ("payment_reversed", REVERSED | {"refunded": True}),
     "payment_reversed of a plan that asks": ("payment_reversed", REVERSED | {"asks": True, "stopped": False}),
     "plan_completed": ("plan_completed", {
         **PURCHASE, "states": ["paid"] * 4, "words": "4 of 4 paid", "paid": "SAR\u00a0300.00",

@@ -39,16 +39,17 @@ def bounce_notice(row: Email) -> Facts:
     who = {
         "customer": plan.pair_name or customer.display_name,
         "purchase": business_purchase(plan),
-        "amount": money.show(payment.reversed, plan.currency),
+        "amount": money.show(payment.reversed or payment.lost, plan.currency),
     }
     paragraphs = [
         _("The bank took a payment of %(customer)s for %(purchase)s back: %(amount)s. It was paid on %(day)s.",
           **who, day=paid_on(payment, plan)),
-        _("The plan is cancelled, so nothing is owed again.") if plan.cancelled_at is not None
+        _("You had refunded it before, so nothing is owed again. That is booked as a loss.") if not payment.reversed
+        else _("The plan is cancelled, so nothing is owed again.") if plan.cancelled_at is not None
         else _("What it had paid is to pay again.") if customer.deactivated_at is not None
         else _("What it had paid is to pay again, and %(customer)s was told.", **who),
     ]  # fmt: skip
-    if payment.lost:
+    if payment.lost and payment.reversed:
         lost = money.show(payment.lost, plan.currency)
         paragraphs.append(_("The bank took %(amount)s more than you still had of it. That is booked as a loss.",
                             amount=lost))  # fmt: skip
@@ -60,7 +61,7 @@ def bounce_notice(row: Email) -> Facts:
             preview=business_purchase(plan),
             paragraphs=paragraphs,
             plan=plan,
-            amount=payment.reversed,
+            amount=payment.reversed or payment.lost,
         )
         | {"url": link(f"/plans/{plan.id}")}
         | foot
