@@ -16,16 +16,18 @@ from portal.domain import permissions
 from portal.domain.chart import ACCOUNTS
 from portal.errors import Forbidden, Invalid
 from portal.extensions import db
+from portal.gateways import payment as gateway
 from portal.models import EntryNumber, LedgerEntry, LedgerLine, Merchant, SecurityEvent, User
 from portal.reports.books import balances, journal
 from portal.reports.books import chart as chart_reports
 from portal.reports.exports.journal import export_journal
+from portal.reports.merchants import dashboard
 from portal.reports.payments import statements
 from portal.services.accounts import accounts
 from portal.services.accounts.merchant_settings import Settings
 from portal.services.adjustments import credits, voids, write_offs
 from portal.services.books import chart, closing, numbers
-from portal.services.payments import manual_payments, refunds
+from portal.services.payments import callbacks, manual_payments, payments, refunds
 from tests.fixtures import people
 from tests.fixtures.business import everything
 
@@ -96,6 +98,35 @@ class TestAClosedPeriod:
             assert entry("void").booked_on == date(2026, 4, 2) and entry("void").value_on is None
             april = bytes_of(amal, plan_id, date(2026, 4, 1), date(2026, 4, 30))
             assert "assets:till" in april and "2026-04-01=2026-03-09" in april
+
+    def test_it_stays_the_same_when_the_bank_takes_more_than_was_kept_and_gives_it_back(self):
+        """The bank took one payment in March, and gave another back in March. The gateway tells both in April."""
+        with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as now:
+            amal, omar = people.amal(), people.omar()
+            owner, plans = people.owner(amal), [people.a_plan(amal, total=40_00, count=1) for _ in range(2)]
+            taken, given = (people.pay(people.installments_of(plan_id)[0].id, omar) for plan_id in plans)
+            for plan_id in plans:
+                refunds.refund(plan_id, actor=owner, amount=10_00, reason="Torn")
+            people.bounce(given.id, 40_00)
+            now.move_to(datetime(2026, 3, 20, 9, tzinfo=UTC))
+            assert gateway.active().bounce(taken.gateway_key, 40_00) and gateway.active().win(given.gateway_key)
+            now.move_to(datetime(2026, 4, 2, 9, tzinfo=UTC))
+            before = [bytes_of(amal, plan_id, *MARCH) for plan_id in plans]
+            close(amal, MARCH[1])
+            assert callbacks.deliver_due() >= 2
+            assert people.win(taken.id)
+            assert [bytes_of(amal, plan_id, *MARCH) for plan_id in plans] == before
+            db.session.rollback()
+            late = select(LedgerEntry.kind, LedgerEntry.booked_on, LedgerEntry.value_on)
+            late = late.where(LedgerEntry.booked_on > MARCH[1]).order_by(LedgerEntry.kind, LedgerEntry.booked_on)
+            first, then, today = date(2026, 4, 1), date(2026, 3, 20), date(2026, 4, 2)
+            assert [tuple(row) for row in db.session.execute(late)] == [
+                ("loss_returned", first, then),
+                ("loss_returned", today, None),
+                ("payment", first, then),
+                ("payment", today, None),
+                ("reversal", first, then),
+            ]
 
     def test_its_files_do_not_change_with_the_email_of_their_author(self):
         with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as now:
@@ -203,7 +234,33 @@ class TestTheChart:
 
 
 class TestFilesForOtherPrograms:
-    """hledger and beancount read the journal, and their balances are those of the books, to the unit."""
+    """hledger and beancount read the journal, and their balances are those of the books, to the unit.
+
+    The books have losses at the bank, and a part of them that came back.
+    """
+
+    @pytest.fixture
+    def amal(self) -> int:
+        ids = everything()
+        amal, omar = ids["amal"], ids["omar"]
+        plan_id = people.a_plan(amal, total=100_00, count=2)
+        paid = payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method="card_ok")
+        refunds.refund(plan_id, actor=people.owner(amal), amount=30_00, reason="Torn")
+        people.bounce(paid.payment_id, 100_00)
+        people.win(paid.payment_id, 75_00)
+        numbers.number_entries(amal)
+        assert self.books(amal)["losses"] == 25_00
+        return amal
+
+    def dashboard(self, merchant_id: int) -> tuple[int, int]:
+        """Collected and outstanding, as the dashboard shows them."""
+        db.session.rollback()
+        home = dashboard.figures(db.session.get_one(Merchant, merchant_id)).home
+        return home.collected, home.outstanding
+
+    def collected_and_owed(self, found: dict[str, int], names: dict[str, str]) -> tuple[int, int]:
+        """The same figures from the balances that another program shows. `names` are the accounts in its file."""
+        return sum(found.get(names[key], 0) for key in charts.COLLECTED), found[names["receivable"]]
 
     def books(self, merchant_id: int) -> dict[str, int]:
         db.session.rollback()
@@ -211,9 +268,7 @@ class TestFilesForOtherPrograms:
         rows = db.session.execute(query.where(LedgerEntry.merchant_id == merchant_id).group_by(LedgerLine.account))
         return {account: int(amount) for account, amount in rows if amount}
 
-    def test_hledger(self, tmp_path: Path):
-        amal = everything()["amal"]
-        numbers.number_entries(amal)
+    def test_hledger(self, amal: int, tmp_path: Path):
         path = tmp_path / "books.hledger"
         path.write_text("".join(journal.hledger(people.owner(amal))))
         command = ["hledger", "-f", str(path), "balance", "--flat", "--no-total", "-O", "csv"]
@@ -222,12 +277,11 @@ class TestFilesForOtherPrograms:
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         rows = [line.strip('"').split('","') for line in text.splitlines()[1:]]
         found = {name: minor(amount.removeprefix("SAR ")) for name, amount in rows}
-        names = {charts.CHART[key].export_name: amount for key, amount in self.books(amal).items()}
-        assert found == names
+        names = {key: row.export_name for key, row in charts.CHART.items()}
+        assert found == {names[key]: amount for key, amount in self.books(amal).items()}
+        assert self.collected_and_owed(found, names) == self.dashboard(amal)
 
-    def test_beancount(self, tmp_path: Path):
-        amal = everything()["amal"]
-        numbers.number_entries(amal)
+    def test_beancount(self, amal: int, tmp_path: Path):
         path = tmp_path / "books.beancount"
         path.write_text("".join(journal.beancount(people.owner(amal))))
         entries, errors, _ = loader.load_file(str(path))
@@ -237,8 +291,6 @@ class TestFilesForOtherPrograms:
         for account in realization.iter_children(tree, leaf_only=True):
             for position in account.balance:
                 found[account.account] = minor(str(position.units.number))
-        names = {
-            charts.beancount_name(key, charts.CHART[key].export_name): amount
-            for key, amount in self.books(amal).items()
-        }
-        assert found == names
+        names = {key: charts.beancount_name(key, row.export_name) for key, row in charts.CHART.items()}
+        assert found == {names[key]: amount for key, amount in self.books(amal).items()}
+        assert self.collected_and_owed(found, names) == self.dashboard(amal)

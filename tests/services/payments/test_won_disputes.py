@@ -300,6 +300,24 @@ class TestADisputeThatIsWon:
         db.session.commit()
         assert [rule for rule, count in checks.run() if count] == [rule]
 
+    @pytest.mark.parametrize(
+        ("damage", "rule"),
+        [
+            ("DELETE FROM gateway_charges WHERE wins_back IS NOT NULL", "gateway_reversals"),
+            ("UPDATE gateway_charges SET amount = amount - 1 WHERE wins_back IS NOT NULL", "gateway_reversals"),
+            ("UPDATE payments SET regained = 0", "gateway_unknown_charges"),
+        ],
+    )
+    def test_the_check_compares_a_loss_that_came_back_with_the_gateway(self, plan_id, amal, omar, damage, rule):
+        payment = pay(plan_id, omar)
+        refunds.refund(plan_id, actor=people.owner(amal), amount=50_00, reason="Broken")
+        self.taken(payment, 50_00)
+        self.won(payment)
+        db.session.execute(db.text("SET LOCAL session_replication_role = replica"))
+        db.session.execute(db.text(damage))
+        db.session.commit()
+        assert rule in [rule for rule, count in checks.run() if count]
+
 
 def a_won_dispute(amal, omar, *, paid_again=False):
     """A plan of three installments with a reversed payment of the first one. Returns the plan and the won key."""

@@ -24,7 +24,10 @@ SQL: Final = """
                                       AND payments.state <> 'reversed'
                                       AND payments.refunded <> payments.amount
                                       OR (payments.state = 'reversed' AND payments.reversed + payments.lost
-                                          IS DISTINCT FROM charge.reversed_amount)) AS forgotten
+                                          IS DISTINCT FROM charge.reversed_amount)
+                                      OR (payments.regained > 0 AND NOT EXISTS (
+                                          SELECT FROM gateway_charges AS won WHERE won.wins_back = payments.gateway_key
+                                          AND won.amount >= payments.regained))) AS forgotten
         FROM payments LEFT JOIN gateway_charges AS charge ON charge.key = payments.gateway_key
         LEFT JOIN payments AS lost ON lost.id = payments.wins_back_id
         WHERE payments.gateway_key IS NOT NULL
