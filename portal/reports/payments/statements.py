@@ -4,13 +4,17 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
+from typing import Final
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from portal.domain.chart import MONEY_ACCOUNTS, Account, EntryKind
+from portal.domain.chart import COLLECTED, Account, EntryKind
 from portal.domain.events import Cause
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Payment, Plan
+
+WITHOUT_EFFECT: Final[tuple[EntryKind, ...]] = ("refund_begun", "refund_declined", "reversal", "loss_returned")
+"""The kinds of entries that may change nothing of what a statement shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,9 @@ class Line:
 
     `on` is the date on which it is booked. `reason` is "" without one, None once it is erased. `cause` tells why the
     system booked the entry.
-    `owed` is the change of the balance, `cash` the money that moved (positive when it came in). `balance` is the amount
-    owed after the entry, `kept` the cash received less refunds and reversals up to it.
+    `owed` is the change of the balance, `cash` the money of the plan that moved (positive when it came in). `balance`
+    is the amount owed after the entry, `kept` the cash received less refunds and reversals up to it. A loss at the bank
+    is the business's own: it is in neither, and an entry of a loss alone has no line.
     """
 
     on: date
@@ -89,7 +94,7 @@ def _statements(
             LedgerEntry.payment_id,
             LedgerEntry.refund_id,
             of("receivable", "prepayments"),
-            of(*MONEY_ACCOUNTS),
+            of(*COLLECTED),
             of("credits"),
             of("bad_debt", "recoveries"),
             of("sales"),
@@ -115,7 +120,7 @@ def _statements(
                 begun[refund_id] = owed
                 continue
             owed += begun.pop(refund_id, 0)
-            if kind in ("refund_begun", "refund_declined") and not owed:
+            if kind in WITHOUT_EFFECT and not (owed or cash or credit or write_off):
                 continue
             balance, kept, credited = balance + owed, kept + cash, credited + credit
             written_off, sold = written_off + write_off, sold - sales
