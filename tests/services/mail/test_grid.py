@@ -66,7 +66,7 @@ TABLE = {
     "cancel": Row(("plan_cancelled",)),
     "reschedule": Row(("plan_rescheduled",)),
     "earlier days proposed": Row(("reschedule_proposed",)),
-    "earlier days agreed": Row(("reschedule_accepted", "plan_rescheduled"), ("plan_news",)),
+    "earlier days agreed": Row(("reschedule_accepted",), ("plan_news",)),
     "earlier days declined": Row((), ("plan_news",)),
     "earlier days taken back": Row(("reschedule_withdrawn",)),
     "email corrected": Row(("plan_not_yours",)),

@@ -72,7 +72,7 @@ class Money:
 
     @property
     def left_at_bank(self) -> int:
-        """What the gateway's refunds have left of the charge, also those whose answer was lost."""
+        """The part of the charge that the gateway's refunds have left, also those whose answer was lost."""
         done = sum(self.waiting) if REFUNDS.get(self.method) == "lost_done" else 0
         return self.amount - self.refunded - done
 
