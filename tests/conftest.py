@@ -46,6 +46,8 @@ SWITCHES = [
     "--disable-sync",
 ]
 BROWSER_REQUIRED = os.environ.get("QIST_REQUIRE_BROWSER", "") not in ("", "0")
+MAX_STATEMENTS = 5_000
+"""Compiled statements that the application keeps: more than the tests have."""
 SERVERS = pytest.StashKey[servers.Servers]()
 GUARDIAN = pytest.StashKey[Guardian]()
 
@@ -172,6 +174,9 @@ def app() -> Flask:
     patient = connections.for_requests(application.config["QIST"].redis_url)
     patient.connection_pool.connection_kwargs.update(socket_timeout=60.0, socket_connect_timeout=60.0)
     servers.make_template(application)
+    with application.app_context():
+        db.engine._compiled_cache.capacity = MAX_STATEMENTS  # type: ignore[union-attr]
+    application.jinja_env.bytecode_cache = servers.CompiledTemplates()
     return application
 
 
