@@ -18,7 +18,7 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, proposals, shops, withdrawals
-from portal.web.books import books, letterheads, movements, refund_lists
+from portal.web.books import books, letterheads, movements
 from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
@@ -59,11 +59,12 @@ from portal.web.operations import disputes as operator_disputes
 from portal.web.payments import (
     automatic,
     callbacks,
+    installment_payments,
     manual_payments,
     payment_lists,
     payment_methods,
-    payments,
     plan_payments,
+    refund_lists,
     refunds,
     reversals,
     statements,
@@ -129,7 +130,7 @@ BLUEPRINTS = (
     password_resets.bp,
     payment_lists.bp,
     payment_methods.bp,
-    payments.bp,
+    installment_payments.bp,
     personal_data.bp,
     profiles.bp,
     plan_invitations.bp,

@@ -53,7 +53,7 @@ NOT_TYPED_TEXTS: Final = {
         "adjustments.cancellations.CancelForm.refund",
         "adjustments.credits.CreditForm.amount",
         "payments.manual_payments.RecordForm.amount",
-        "payments.payment_form.PaymentForm.amount",
+        "payments.plan_payments.PaymentForm.amount",
         "payments.refunds.RefundForm.amount",
         "plans.plan_form.PlanForm.deposit",
         "plans.plan_form.PlanForm.total_amount",
@@ -98,7 +98,7 @@ NOT_TYPED_TEXTS: Final = {
         "books.books.AccountForm.code",
         "books.books.AccountForm.export_name",
         "merchants.webhooks.EndpointForm.url",
-        "payments.payment_form.PaymentForm.method",
+        "payments.plan_payments.PaymentForm.method",
     },
 }
 """Fields of other kinds, which have rules and tests of their own."""

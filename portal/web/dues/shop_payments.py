@@ -21,7 +21,7 @@ from portal.web.labels import KEY
 from portal.web.method_labels import methods_of
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.payments.after_paying import after_press
-from portal.web.payments.payment_form import CHANGED
+from portal.web.payments.plan_payments import CHANGED
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED
 from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
 from portal.wording.terms import accepting

@@ -9,8 +9,8 @@ from portal.reports.payments import receipts
 from portal.services.plans import invitations
 from portal.web import rate_limits
 from portal.web.invitations.invitations import closed, plan_of, reader_email
-from portal.web.payments import payment_form
-from portal.web.payments.payment_form import PaymentForm, PaymentOptions
+from portal.web.payments import plan_payments
+from portal.web.payments.plan_payments import PaymentForm, PaymentOptions
 from portal.web.respond import confidential, fragment_or_page, go, is_htmx, page
 from portal.wording.terms import accepting
 
@@ -23,8 +23,8 @@ def new(token: str) -> ResponseReturnValue:
     invitation = invitations.find(token)
     if invitation is None:
         return closed(token)
-    form, options = PaymentForm(), payment_form.payment_options(plan_of(invitation))
-    payment_form.fill(form, options, request.args.get("choice", ""))
+    form, options = PaymentForm(), plan_payments.payment_options(plan_of(invitation))
+    plan_payments.fill(form, options, request.args.get("choice", ""))
     return _page(token, form, options, 200)
 
 
@@ -38,14 +38,14 @@ def create(token: str) -> ResponseReturnValue:
     form, plan_id, kind = PaymentForm(), invitation.plan_id, invitation.kind
     may_accept = accepting() if kind == "customer" else None
     scope = f"POST /invitations/pay/{plan_id}"
-    submission = payment_form.submit(form, plan_of(invitation), scope, accepting=may_accept, link=kind)
+    submission = plan_payments.submit(form, plan_of(invitation), scope, accepting=may_accept, link=kind)
     if submission.payment_id is not None:
         return confidential(go(url_for("invitation_payments.show", token=token, payment_id=submission.payment_id)))
     invitation = invitations.find(token)
     if invitation is None:
         return closed(token)
-    options = payment_form.payment_options(plan_of(invitation))
-    changed = payment_form.fill(form, options)
+    options = plan_payments.payment_options(plan_of(invitation))
+    changed = plan_payments.fill(form, options)
     return _page(token, form, options, submission.status, submission.notice, changed=changed)
 
 

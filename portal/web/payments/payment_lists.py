@@ -51,7 +51,7 @@ def index() -> ResponseReturnValue:
         query,
         fetch,
         rows="payments",
-        page="payments/payment_lists_index.html",
+        page="payments/lists/payment_lists_index.html",
         count=lambda: reports.tally_payments(actor, filters),
         first=first,
         last=last,

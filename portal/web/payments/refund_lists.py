@@ -54,7 +54,7 @@ def index() -> ResponseReturnValue:
         query,
         fetch,
         rows="refunds",
-        page="books/refund_lists_index.html",
+        page="payments/lists/refund_lists_index.html",
         count=lambda: reports.tally_refunds(actor, filters),
         first=first,
         last=last,
