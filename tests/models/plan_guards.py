@@ -174,6 +174,8 @@ PLAN_GUARDS = [
     # Installments
     Guard("another amount", "installments_fixed", "UPDATE installments SET amount = amount + 1 WHERE id = :open",
           beside=("schedule_sum_parts",)),
+    Guard("a column that an installment gets later", "installments_fixed",
+          "ALTER TABLE installments ADD COLUMN later int; UPDATE installments SET later = 1 WHERE id = :open"),
     Guard("another number", "installments_fixed", "UPDATE installments SET number = 9 WHERE id = :open"),
     Guard("another due date", "installments_fixed", "UPDATE installments SET due_date = due_date - 1 WHERE id = :open"),
     Guard("another day to be late", "installments_fixed",

@@ -2,12 +2,16 @@
 -- amount never decreases.
 -- Refuses with allocations_fixed or allocations_stay.
 CREATE FUNCTION qist_allocations_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    changed allocations%ROWTYPE := OLD;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         PERFORM qist_refuse('allocations_stay', 'an allocation stays');
     END IF;
-    IF (NEW.id, NEW.payment_id, NEW.installment_id, NEW.amount)
-       IS DISTINCT FROM (OLD.id, OLD.payment_id, OLD.installment_id, OLD.amount)
+    changed.state := NEW.state;
+    changed.returned := NEW.returned;
+    changed.recovered := NEW.recovered;
+    IF NEW IS DISTINCT FROM changed
        OR (OLD.state <> 'held' AND NEW.state <> OLD.state) OR NEW.returned < OLD.returned THEN
         PERFORM qist_refuse('allocations_fixed', 'an allocation only goes from held to applied or released');
     END IF;

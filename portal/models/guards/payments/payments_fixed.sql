@@ -1,17 +1,31 @@
--- A payment's amount and purpose never change, its outcome is final except for one reversal or void, and it is never deleted.
+-- A payment's amount and purpose never change, nor any column that `changed` does not copy. Its outcome is final except
+-- for one reversal or void, and it is never deleted.
 -- What was lost at the bank comes back once at most (regained).
 -- Its customer is the plan's, by its foreign key. With every change updated_at moves forward.
 -- Refuses with payments_fixed, payments_settled or payments_stay.
 CREATE FUNCTION qist_payments_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    changed payments%ROWTYPE := OLD;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         PERFORM qist_refuse('payments_stay', 'a payment stays');
     END IF;
-    IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.currency, NEW.amount, NEW.method, NEW.gateway_key,
-        NEW.link, NEW.reference_id, NEW.received_on, NEW.created_by, NEW.created_at, NEW.external_id, NEW.wins_back_id)
-       IS DISTINCT FROM
-       (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.currency, OLD.amount, OLD.method, OLD.gateway_key,
-        OLD.link, OLD.reference_id, OLD.received_on, OLD.created_by, OLD.created_at, OLD.external_id, OLD.wins_back_id) THEN
+    changed.customer_id := NEW.customer_id;
+    changed.state := NEW.state;
+    changed.gateway_reference := NEW.gateway_reference;
+    changed.decline_code := NEW.decline_code;
+    changed.unanswered_at := NEW.unanswered_at;
+    changed.settled_at := NEW.settled_at;
+    changed.value_at := NEW.value_at;
+    changed.refunded := NEW.refunded;
+    changed.refunding := NEW.refunding;
+    changed.reversed := NEW.reversed;
+    changed.reversed_at := NEW.reversed_at;
+    changed.lost := NEW.lost;
+    changed.regained := NEW.regained;
+    changed.metadata := NEW.metadata;
+    changed.updated_at := NEW.updated_at;
+    IF NEW IS DISTINCT FROM changed THEN
         PERFORM qist_refuse('payments_fixed', 'a payment''s amount and what it is for never change');
     END IF;
     IF OLD.state <> 'in_flight' THEN

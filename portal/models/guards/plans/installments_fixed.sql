@@ -1,10 +1,13 @@
--- An installment's amount, number and dates never change; its customer is the plan's (fk_installments_plan). A settled installment changes only with its paid amount.
+-- An installment's amount, number and dates never change, nor any column that `changed` does not copy; its customer is
+-- the plan's (fk_installments_plan). A settled installment changes only with its paid amount.
 -- A cancelled installment changes only when a payment of it is taken back: that part is void, too. It counts again when
 -- the bank gives it back. A written-off one can be cancelled.
 -- A credit and a moved amount never decrease, but for that. A write-off decreases only by a payment.
 -- Refuses with installments_fixed, installments_settled, installments_cancelled, installments_paid_stay,
 -- installments_credited_stay, installments_moved_stay or installments_written_off_stay.
 CREATE FUNCTION qist_installments_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    changed installments%ROWTYPE := OLD;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         IF OLD.paid > 0 THEN
@@ -12,11 +15,21 @@ BEGIN
         END IF;
         RETURN OLD;
     END IF;
-    IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.currency, NEW.number, NEW.due_date, NEW.late_on,
-        NEW.late_at, NEW.amount, NEW.added_at)
-       IS DISTINCT FROM
-       (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.currency, OLD.number, OLD.due_date, OLD.late_on,
-        OLD.late_at, OLD.amount, OLD.added_at) THEN
+    changed.customer_id := NEW.customer_id;
+    changed.counted := NEW.counted;
+    changed.disputed := NEW.disputed;
+    changed.held := NEW.held;
+    changed.paid := NEW.paid;
+    changed.paid_at := NEW.paid_at;
+    changed.credited := NEW.credited;
+    changed.credited_at := NEW.credited_at;
+    changed.written_off := NEW.written_off;
+    changed.written_off_at := NEW.written_off_at;
+    changed.moved := NEW.moved;
+    changed.moved_at := NEW.moved_at;
+    changed.cancelled_at := NEW.cancelled_at;
+    changed.remaining := NEW.remaining;
+    IF NEW IS DISTINCT FROM changed THEN
         PERFORM qist_refuse('installments_fixed', 'an installment''s amount, number and dates never change');
     END IF;
     IF OLD.cancelled_at IS NOT NULL
