@@ -3,138 +3,152 @@
 A payload holds ids, codes and figures only: amounts are minor units of the plan's currency. A text that a person typed
 stays in the table `texts`, and the payload has its id (`reason_id`). A subclass of `Payload` with a `kind` registers
 itself in KINDS. A field with a default that is added later reads rows written before.
+
+Each kind is for outsiders, under a `public` type and `about` an object, or `internal` for a reason.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from portal.domain.allocation import How
 from portal.domain.payloads import DISPUTE_OUTCOMES as DISPUTE_OUTCOMES
 from portal.domain.payloads import KINDS as KINDS
+from portal.domain.payloads import OBJECT_TYPES as OBJECT_TYPES
 from portal.domain.payloads import CancelCause as CancelCause
 from portal.domain.payloads import Cause as Cause
 from portal.domain.payloads import DisputeOutcome as DisputeOutcome
 from portal.domain.payloads import Link as Link
+from portal.domain.payloads import ObjectType as ObjectType
 from portal.domain.payloads import Payload as Payload
 from portal.domain.payloads import ProposalEnd as ProposalEnd
 from portal.domain.payloads import UnknownKind as UnknownKind
 from portal.domain.payloads import facts as facts
+from portal.domain.payloads import object_of as object_of
 from portal.domain.payloads import read as read
 from portal.domain.rescheduling import Change
+
+EventType = Literal[
+    "plan.created",
+    "plan.accepted",
+    "plan.disputed",
+    "plan.dispute_ended",
+    "plan.rescheduled",
+    "plan.completed",
+    "plan.cancelled",
+    "plan.written_off",
+    "installment.late",
+    "payment.succeeded",
+    "payment.declined",
+    "payment.reversed",
+    "payment.voided",
+    "refund.succeeded",
+    "refund.declined",
+    "credit.created",
+    "automatic_payment.changed",
+    "invitation.opened",
+    "customer.updated",
+]
+EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
+"""The types for outsiders: of GET /api/events/ and of webhooks."""
 
 # Plans
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanOpened(Payload):
+class PlanOpened(Payload, kind="plan.opened", public="plan.created"):
     """A plan of `amount` in a number of installments."""
 
-    kind = "plan.opened"
     amount: int
     installments: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanCompleted(Payload):
+class PlanCompleted(Payload, kind="plan.completed", public="plan.completed"):
     """Nothing remains, and the plan kept money."""
 
-    kind = "plan.completed"
-
 
 @dataclass(frozen=True, kw_only=True)
-class PlanClosed(Payload):
+class PlanClosed(Payload, kind="plan.closed", public="plan.cancelled"):
     """Nothing remains, and the plan kept no money."""
 
-    kind = "plan.closed"
-
 
 @dataclass(frozen=True, kw_only=True)
-class PlanReopened(Payload):
+class PlanReopened(
+    Payload, kind="plan.reopened", internal="the reversal or the void that reopens a plan has an event of its own"
+):
     """An amount remains again. `disputed`: the dispute that the payment had ended goes on."""
 
-    kind = "plan.reopened"
     disputed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanCancelled(Payload):
+class PlanCancelled(Payload, kind="plan.cancelled", public="plan.cancelled"):
     """`amount` is the remaining amount that became void."""
 
-    kind = "plan.cancelled"
     amount: int
     reason_id: int | None = None
     cause: CancelCause | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanAccepted(Payload):
+class PlanAccepted(Payload, kind="plan.accepted", public="plan.accepted"):
     """The customer accepted the plan, by the button or by paying."""
 
-    kind = "plan.accepted"
     by_paying: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanDisputed(Payload):
+class PlanDisputed(Payload, kind="plan.disputed", public="plan.disputed"):
     """The customer says that the plan is not theirs."""
-
-    kind = "plan.disputed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DisputeAnswered(Payload):
+class DisputeAnswered(Payload, kind="plan.dispute_answered", internal="the merchant's own step in a dispute"):
     """The merchant answered the dispute."""
 
-    kind = "plan.dispute_answered"
     reason_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class DisputeUpheld(Payload):
+class DisputeUpheld(
+    Payload, kind="plan.dispute_upheld", internal="an intermediate step of a dispute, which plan.dispute_ended ends"
+):
     """The customer disputes the plan still, after the answer."""
-
-    kind = "plan.dispute_upheld"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DisputeEnded(Payload):
+class DisputeEnded(Payload, kind="plan.dispute_ended", public="plan.dispute_ended"):
     """The dispute ended."""
 
-    kind = "plan.dispute_ended"
     outcome: DisputeOutcome
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanDelivered(Payload):
+class PlanDelivered(Payload, kind="plan.delivered", internal="the merchant's own mark"):
     """The merchant marked the purchase as delivered, which ends the right to withdraw."""
-
-    kind = "plan.delivered"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanWrittenOff(Payload):
+class PlanWrittenOff(Payload, kind="plan.written_off", public="plan.written_off"):
     """`amount` is the remaining amount that was written off."""
 
-    kind = "plan.written_off"
     amount: int
     reason_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class CreditGiven(Payload):
+class CreditGiven(Payload, kind="credit.given", public="credit.created"):
     """A credit of `amount`, spread or from the last installment backwards."""
 
-    kind = "credit.given"
     amount: int
     how: How
     reason_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanRescheduled(Payload):
+class PlanRescheduled(Payload, kind="plan.rescheduled", public="plan.rescheduled"):
     """`amount` of the plan got new dates in `installments` new rows: one moved, all shifted, or a split."""
 
-    kind = "plan.rescheduled"
     amount: int
     how: Change
     installments: int
@@ -142,10 +156,13 @@ class PlanRescheduled(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RescheduleProposed(Payload):
+class RescheduleProposed(
+    Payload,
+    kind="plan.reschedule_proposed",
+    internal="nothing changes before the customer agrees, which is plan.rescheduled",
+):
     """The merchant asked the customer for other days of `amount` in `installments` rows."""
 
-    kind = "plan.reschedule_proposed"
     proposal_id: int
     amount: int
     installments: int
@@ -153,19 +170,19 @@ class RescheduleProposed(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RescheduleAnswered(Payload):
+class RescheduleAnswered(
+    Payload, kind="plan.reschedule_answered", internal="an agreement is plan.rescheduled; otherwise nothing changed"
+):
     """The proposal of other days ended. After "accepted" follows plan.rescheduled."""
 
-    kind = "plan.reschedule_answered"
     proposal_id: int
     outcome: ProposalEnd
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstallmentLate(Payload):
+class InstallmentLate(Payload, kind="installment.late", public="installment.late", about="installment"):
     """An installment became late with `amount` remaining."""
 
-    kind = "installment.late"
     installment_id: int
     amount: int
 
@@ -183,37 +200,33 @@ class OfPayment(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentSucceeded(OfPayment):
+class PaymentSucceeded(OfPayment, kind="payment.succeeded", public="payment.succeeded", about="payment"):
     """`recovered` is the part that had been written off."""
 
-    kind = "payment.succeeded"
     recovered: int = 0
     automatic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentRecorded(OfPayment):
+class PaymentRecorded(OfPayment, kind="payment.recorded", public="payment.succeeded", about="payment"):
     """A payment without the gateway, recorded by the merchant."""
 
-    kind = "payment.recorded"
     recovered: int = 0
     reason_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentDeclined(OfPayment):
+class PaymentDeclined(OfPayment, kind="payment.declined", public="payment.declined", about="payment"):
     """`code` is the gateway's decline code."""
 
-    kind = "payment.declined"
     code: str
     automatic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentReversed(Payload):
+class PaymentReversed(Payload, kind="payment.reversed", public="payment.reversed", about="payment"):
     """The bank took `amount` of a payment back, and `lost` beyond what refunds had left of it."""
 
-    kind = "payment.reversed"
     payment_id: int
     amount: int
     lost: int = 0
@@ -222,28 +235,25 @@ class PaymentReversed(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentWon(OfPayment):
+class PaymentWon(OfPayment, kind="payment.won", public="payment.succeeded", about="payment"):
     """The bank gave `amount` of the reversed payment `wins_back` back, as a payment of its own."""
 
-    kind = "payment.won"
     wins_back: int
     recovered: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossReturned(Payload):
+class LossReturned(Payload, kind="payment.loss_returned", internal="only the books of the business change"):
     """The bank gave `amount` back of what it had taken of a payment beyond what refunds had left of it."""
 
-    kind = "payment.loss_returned"
     payment_id: int
     amount: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentVoided(Payload):
+class PaymentVoided(Payload, kind="payment.voided", public="payment.voided", about="payment"):
     """The merchant voided a payment that was recorded by mistake."""
 
-    kind = "payment.voided"
     payment_id: int
     amount: int
     reason_id: int | None = None
@@ -261,24 +271,19 @@ class OfRefund(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundStarted(OfRefund):
+class RefundStarted(OfRefund, kind="refund.started", internal="the outcome has an event of its own"):
     """A refund was requested from the gateway."""
 
-    kind = "refund.started"
-
 
 @dataclass(frozen=True, kw_only=True)
-class RefundSucceeded(OfRefund):
+class RefundSucceeded(OfRefund, kind="refund.succeeded", public="refund.succeeded", about="refund"):
     """The money of a refund went back."""
 
-    kind = "refund.succeeded"
-
 
 @dataclass(frozen=True, kw_only=True)
-class RefundDeclined(OfRefund):
+class RefundDeclined(OfRefund, kind="refund.declined", public="refund.declined", about="refund"):
     """The gateway declined a refund with `code`."""
 
-    kind = "refund.declined"
     code: str
 
 
@@ -286,114 +291,90 @@ class RefundDeclined(OfRefund):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InvitationCreated(Payload):
+class InvitationCreated(Payload, kind="invitation.created", internal="the merchant's own link"):
     """A link of the plan was created. `link` "customer": it is mailed to the customer; "pay": the business sees it."""
 
-    kind = "invitation.created"
     link: Link = "customer"
 
 
 @dataclass(frozen=True, kw_only=True)
-class InvitationRevoked(Payload):
+class InvitationRevoked(Payload, kind="invitation.revoked", internal="the merchant's own link"):
     """The business revoked a link of the plan."""
 
-    kind = "invitation.revoked"
     link: Link = "customer"
 
 
 @dataclass(frozen=True, kw_only=True)
-class InvitationOpened(Payload):
+class InvitationOpened(Payload, kind="invitation.opened", public="invitation.opened"):
     """A browser opened the customer's link for the first time."""
 
-    kind = "invitation.opened"
-
 
 @dataclass(frozen=True, kw_only=True)
-class ShopReported(Payload):
+class ShopReported(Payload, kind="shop.reported", internal="between the customer and the operator"):
     """The holder of the customer's link does not know the business. No reminders follow until an operator looked."""
 
-    kind = "shop.reported"
-
 
 @dataclass(frozen=True, kw_only=True)
-class ShopCleared(Payload):
+class ShopCleared(Payload, kind="shop.cleared", internal="between the customer and the operator"):
     """An operator looked at the business and found nothing wrong. Reminders go on."""
 
-    kind = "shop.cleared"
-
 
 @dataclass(frozen=True, kw_only=True)
-class CustomerUpdated(Payload):
+class CustomerUpdated(Payload, kind="customer.updated", public="customer.updated", about="customer"):
     """The plan belongs to another person, no longer to `before_id`; without one: words about the customer changed."""
 
-    kind = "customer.updated"
     customer_id: int
     before_id: int | None = None
     fields: tuple[Literal["name", "phone", "note"], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class CustomerClaimed(Payload):
+class CustomerClaimed(Payload, kind="customer.claimed", public="customer.updated", about="customer"):
     """The invited customer set a username and a password."""
-
-    kind = "customer.claimed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReminderSent(Payload):
+class ReminderSent(Payload, kind="reminder.sent", internal="the timeline has it"):
     """A reminder of the installments with these numbers was sent."""
 
-    kind = "reminder.sent"
     numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RemindersMuted(Payload):
+class RemindersMuted(Payload, kind="reminders.muted", internal="the merchant's own setting"):
     """The merchant muted the reminders of the plan."""
 
-    kind = "reminders.muted"
-
 
 @dataclass(frozen=True, kw_only=True)
-class RemindersUnmuted(Payload):
+class RemindersUnmuted(Payload, kind="reminders.unmuted", internal="the merchant's own setting"):
     """The merchant turned the reminders of the plan on again."""
 
-    kind = "reminders.unmuted"
-
 
 @dataclass(frozen=True, kw_only=True)
-class CustomerMuted(Payload):
+class CustomerMuted(Payload, kind="customer.muted", internal="the merchant's own setting"):
     """The merchant muted the reminders to the customer."""
 
-    kind = "customer.muted"
-
 
 @dataclass(frozen=True, kw_only=True)
-class CustomerUnmuted(Payload):
+class CustomerUnmuted(Payload, kind="customer.unmuted", internal="the merchant's own setting"):
     """The merchant turned the reminders to the customer on again."""
 
-    kind = "customer.unmuted"
-
 
 @dataclass(frozen=True, kw_only=True)
-class AutomaticPaymentOn(Payload):
+class AutomaticPaymentOn(Payload, kind="automatic_payment.on", public="automatic_payment.changed"):
     """The customer turned automatic payment on, with the card ending in `last4`."""
 
-    kind = "automatic_payment.on"
     last4: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutomaticPaymentOff(Payload):
+class AutomaticPaymentOff(Payload, kind="automatic_payment.off", public="automatic_payment.changed"):
     """The customer turned automatic payment off."""
-
-    kind = "automatic_payment.off"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutomaticPaymentStopped(Payload):
+class AutomaticPaymentStopped(Payload, kind="automatic_payment.stopped", public="automatic_payment.changed"):
     """Automatic payment ended: the card ending in `last4` was removed, or the bank took a payment back."""
 
-    kind = "automatic_payment.stopped"
     last4: str
     cause: Cause | None = None

@@ -26,19 +26,35 @@ class UnknownKind(LookupError):
     """No payload is registered for this kind."""
 
 
+ObjectType = Literal["plan", "installment", "payment", "refund", "customer"]
+"""Objects that an event for outsiders may be about: it carries the present state of one."""
+OBJECT_TYPES: Final[tuple[ObjectType, ...]] = get_args(ObjectType)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Payload:
-    """The facts of one event. The plan, the actor and the instant are columns of its row."""
+    """The facts of one event. The plan, the actor and the instant are columns of its row.
+
+    `public` is the type of a kind for outsiders, which is `about` an object. Without one, `internal` is the reason.
+    """
 
     kind: ClassVar[str]
+    public: ClassVar[str | None]
+    internal: ClassVar[str]
+    about: ClassVar[ObjectType]
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(
+        cls, *, kind: str = "", public: str | None = None, about: ObjectType = "plan", internal: str = ""
+    ) -> None:
         """Register a subclass with a kind. One without a kind has the fields that several kinds share."""
-        if "kind" not in vars(cls):
+        if not kind:
             return
-        if cls.kind in KINDS:
-            raise TypeError(f"two payloads of kind {cls.kind}")
-        KINDS[cls.kind] = cls
+        if kind in KINDS:
+            raise TypeError(f"two payloads of kind {kind}")
+        if (public is None) != bool(internal):
+            raise TypeError(f"{kind} is either public, or internal for a reason")
+        cls.kind, cls.public, cls.about, cls.internal = kind, public, about, internal
+        KINDS[kind] = cls
 
 
 KINDS: Final[dict[str, type[Payload]]] = {}
@@ -56,3 +72,9 @@ def read(kind: str, stored: dict[str, Any]) -> Payload:
     if kind not in KINDS:
         raise UnknownKind(kind)
     return msgspec.convert(stored, type=KINDS[kind])
+
+
+def object_of(payload: Payload, *, plan_id: int, customer_id: int) -> tuple[ObjectType, int]:
+    """The type and the id of the object of a public event. `customer_id` is the plan's customer."""
+    ids: dict[ObjectType, int] = {"plan": plan_id, "customer": customer_id}
+    return payload.about, ids[payload.about] if payload.about in ids else getattr(payload, f"{payload.about}_id")

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, Stri
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
-from portal.domain import events, public_events
+from portal.domain import events
 from portal.extensions import Model
 from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant
@@ -20,7 +20,7 @@ class Event(Model):
     """An event of a plan. `actor_id` is None for an event that the system caused.
 
     `kind` is "noun.participle" and names the class of `payload` (domain/events). `type` is the public type of an event
-    for outsiders (domain/public_events): a trigger then adds the row of `PublicEvent`. `reason` is the text that the
+    for outsiders: a trigger then adds the row of `PublicEvent`. `reason` is the text that the
     actor typed: "" without one, None once it is erased.
     """
 
@@ -61,5 +61,5 @@ class Event(Model):
     def columns_of(payload: events.Payload) -> dict[str, Any]:
         """The columns `kind`, `type`, `data` and PAYLOAD_COLUMNS of an event with this payload."""
         data = events.facts(payload)
-        kinds = {"kind": payload.kind, "type": public_events.type_of(payload.kind)}
+        kinds = {"kind": payload.kind, "type": payload.public}
         return {**kinds, **{name: data.pop(name, None) for name in PAYLOAD_COLUMNS}, "data": data}

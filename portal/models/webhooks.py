@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from portal.domain.public_events import EventType
+from portal.domain.events import EventType
 from portal.extensions import Model
 from portal.models.accounts.merchants import Merchant
 from portal.models.columns import Id, Instant, UserId

@@ -8,9 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from portal.domain import public_events
-from portal.domain.events import UnknownKind
-from portal.domain.public_events import EventType, ObjectType
+from portal.domain.events import EventType, ObjectType, UnknownKind, object_of
 from portal.extensions import db
 from portal.models import Event, Installment, Payment, Plan, PublicEvent, Refund
 from portal.reports import paging
@@ -106,7 +104,7 @@ def describe(events: Sequence[PublicEvent]) -> list[Described]:
             payload = event.event.payload
         except UnknownKind:
             continue
-        about = public_events.object_of(payload, plan_id=event.plan_id, customer_id=customer_ids[event.plan_id])
+        about = object_of(payload, plan_id=event.plan_id, customer_id=customer_ids[event.plan_id])
         described.append(Described(event, *about))
     return described
 

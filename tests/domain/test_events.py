@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal.domain import events, public_events
-from portal.domain.events import KINDS, Payload
-from portal.domain.public_events import EVENT_TYPES, INTERNAL, PUBLIC
+from portal.domain import events
+from portal.domain.events import EVENT_TYPES, KINDS, Payload
 from tests.domain.event_examples import EXAMPLES
 
 PAYLOADS = list(KINDS.values())
@@ -75,23 +74,25 @@ def test_an_unknown_kind_is_refused() -> None:
 
 def test_a_kind_has_one_payload() -> None:
     with pytest.raises(TypeError, match=r"plan\.opened"):
-        type("Again", (Payload,), {"kind": "plan.opened"})
+        type("Again", (Payload,), {}, kind="plan.opened", public="plan.created")
+    assert KINDS["plan.opened"] is events.PlanOpened
 
 
-def test_each_kind_is_public_or_internal() -> None:
-    assert set(PUBLIC) | set(INTERNAL) == set(KINDS)
-    assert set(PUBLIC) & set(INTERNAL) == set()
-    assert all(INTERNAL.values())
+@pytest.mark.parametrize("both", [{}, {"public": "plan.created", "internal": "its own"}], ids=["neither", "both"])
+def test_a_kind_is_for_outsiders_or_internal_for_a_reason(both: dict[str, str]) -> None:
+    with pytest.raises(TypeError, match=r"plan\.painted"):
+        type("Painted", (Payload,), {}, kind="plan.painted", **both)
+    assert "plan.painted" not in KINDS
 
 
-def test_each_public_type_has_a_kind() -> None:
-    assert {public.type for public in PUBLIC.values()} == set(EVENT_TYPES)
-    assert all(public_events.type_of(kind) is None for kind in (*INTERNAL, "plan.painted"))
+def test_each_public_type_has_a_kind_and_each_other_kind_a_reason() -> None:
+    assert {payload.public for payload in PAYLOADS if not payload.internal} == set(EVENT_TYPES)
+    assert all(payload.public is None for payload in PAYLOADS if payload.internal)
 
 
 def test_each_public_payload_has_the_id_of_its_object() -> None:
     for payload in EXAMPLES:
-        if payload.kind in PUBLIC:
-            about, object_id = public_events.object_of(payload, plan_id=10, customer_id=20)
+        if payload.public is not None:
+            about, object_id = events.object_of(payload, plan_id=10, customer_id=20)
             assert object_id == {"plan": 10, "customer": 20}.get(about, getattr(payload, f"{about}_id", None))
             assert about in ("plan", "customer") or f"{about}_id" in {field.name for field in fields(payload)}

@@ -4,9 +4,8 @@ from typing import Any, Final, get_args
 
 from portal.api.schemas.timeline import By
 from portal.domain.chart import Account, AccountType, EntryKind
-from portal.domain.events import Cause, DisputeOutcome
+from portal.domain.events import Cause, DisputeOutcome, EventType, ObjectType
 from portal.domain.permissions import Hat, Role, Standing
-from portal.domain.public_events import EventType, ObjectType
 from portal.domain.rescheduling import Change
 from portal.domain.schedule import Interval, PlanInterval
 from portal.models.notices import NOTICES

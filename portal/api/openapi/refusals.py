@@ -3,9 +3,9 @@
 from datetime import date
 from typing import Final
 
+from portal.domain.events import EVENT_TYPES
 from portal.domain.money import Money
 from portal.domain.permissions import EmailUnproven
-from portal.domain.public_events import EVENT_TYPES
 from portal.errors import Fault, Invalid, Refused, StillRunning
 from portal.models.plans.reminders import FIRST_DAY, LAST_DAY, MAX_DAYS
 

@@ -9,7 +9,7 @@ from spectree.models import Tag
 from portal.api import ranges, schemas
 from portal.api.callers import merchant
 from portal.api.endpoints import endpoint, list_headers
-from portal.domain.public_events import EVENT_TYPES, EventType
+from portal.domain.events import EVENT_TYPES, EventType
 from portal.errors import Fault, Invalid
 from portal.reports import events, tallies
 

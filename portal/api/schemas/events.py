@@ -12,7 +12,7 @@ from portal.api.schemas.merchants import customer
 from portal.api.schemas.payments import payment
 from portal.api.schemas.plans import plan_row
 from portal.api.schemas.refunds import refund
-from portal.domain.public_events import EVENT_TYPES, EventType, ObjectType
+from portal.domain.events import EVENT_TYPES, EventType, ObjectType
 from portal.models import PublicEvent
 from portal.reports import events as feed
 from portal.reports.events import Described, Objects

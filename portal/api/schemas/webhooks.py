@@ -6,7 +6,7 @@ from msgspec import Meta, field
 
 from portal import models
 from portal.api.schemas.kinds import In, Instant, Out, PageQuery, Text, up_to
-from portal.domain.public_events import EventType
+from portal.domain.events import EventType
 from portal.models.webhooks import DeliveryState, DisabledFor
 
 EndpointId = Annotated[str, Meta(pattern="^we_[0-9a-f]{32}$", description="Random.")]

@@ -10,9 +10,9 @@ from flask import current_app
 from sqlalchemy import func, select, update
 
 from portal.domain import clock
+from portal.domain.events import EVENT_TYPES, EventType
 from portal.domain.identifiers import public_id
 from portal.domain.permissions import Actor
-from portal.domain.public_events import EVENT_TYPES, EventType
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import webhooks

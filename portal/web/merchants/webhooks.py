@@ -9,7 +9,7 @@ from wtforms import HiddenField, SelectMultipleField, StringField
 from wtforms.validators import Regexp
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from portal.domain.public_events import EVENT_TYPES, EventType
+from portal.domain.events import EVENT_TYPES, EventType
 from portal.errors import Invalid, Refused
 from portal.reports import webhooks
 from portal.services.webhooks import delivery, endpoints
@@ -99,12 +99,9 @@ def update(endpoint_name: str) -> Response:
     types = cast(list[EventType], form.types.data or [])
     try:
         endpoints.change(endpoint_name, actor=my_actor(), url=(form.url.data or "").strip(), types=types)
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _show(endpoint_name, form, invalid.status)
-    except Refused as refused:
-        form.form_errors.append(sentence(refused))
-        return _show(endpoint_name, form, refused.status)
+    except (Invalid, Refused) as error:
+        apply_faults(form, error)
+        return _show(endpoint_name, form, error.status)
     flash(_("Saved."), "success")
     return _go(endpoint_name)
 
