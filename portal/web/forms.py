@@ -13,10 +13,10 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import StopValidation
 
 from portal.domain import money, typed_text
-from portal.errors import Fault, Invalid
+from portal.errors import Fault, Invalid, Refused
 from portal.services.text_faults import text_faults
 from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.refusals import fault_sentence
+from portal.wording.refusals import fault_sentence, sentence
 
 UNUSABLE: Final = _l("This holds a character that can't be used. Please type it again.")
 WTFORMS_MESSAGES: Final = (_l("Invalid input."), _l("Not a valid choice."))
@@ -115,9 +115,20 @@ def choices(pairs: Iterable[tuple[str, str]], **attributes: Mapping[str, str]) -
     ]
 
 
-def apply_faults(form: FlaskForm, invalid: Invalid, **renamed: str) -> None:
-    """Add each fault to the field of its name, or of the name in `renamed`; without such a field, to the form."""
-    for fault in invalid.faults:
+def has_fault(error: Invalid | Refused, code: str) -> bool:
+    """Whether one of the faults has this code."""
+    return isinstance(error, Invalid) and any(fault.code == code for fault in error.faults)
+
+
+def apply_faults(form: FlaskForm, error: Invalid | Refused, **renamed: str) -> None:
+    """Add each fault to the field of its name, or of the name in `renamed`; without such a field, to the form.
+
+    A refusal is about the whole form.
+    """
+    if isinstance(error, Refused):
+        form.form_errors.append(sentence(error))
+        return
+    for fault in error.faults:
         name = renamed.get(fault.field, fault.field)
         if name in form:
             field = form[name]

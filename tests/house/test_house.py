@@ -144,6 +144,22 @@ def test_no_module_has_a_generic_name() -> None:
     assert not {path.stem for path in SOURCES} & {"util", "utils", "helper", "helpers", "common", "misc"}
 
 
+def test_no_entry_point_sorts_errors_on_a_ladder() -> None:
+    """The kinds of errors say what they are: two handlers at most, and no two that do the same."""
+    ladders = []
+    for path in SOURCES:
+        if {"web", "api"} & set(path.relative_to(PORTAL).parts):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Try):
+                    bodies = [
+                        re.sub(rf"\b{each.name}\b", "error", "\n".join(map(ast.unparse, each.body)))
+                        for each in node.handlers
+                    ]
+                    if len(bodies) > 2 or len(set(bodies)) < len(bodies):
+                        ladders.append(f"{name(path)}:{node.lineno}")
+    assert ladders == []
+
+
 def test_every_enqueued_job_exists() -> None:
     enqueued = {
         node.args[0].value

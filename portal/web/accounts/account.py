@@ -8,10 +8,9 @@ from portal.errors import Invalid, Refused
 from portal.services.accounts import accounts, api_keys, sessions
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, me, my_session
-from portal.web.forms import Form, Needed, apply_faults
+from portal.web.forms import Form, Needed, apply_faults, has_fault
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.refusals import sentence
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
@@ -45,14 +44,11 @@ def update_password() -> Response:
             keep_session_id=my_session().id,
             revoke_keys=bool(form.revoke_keys.data),
         )
-    except Invalid as invalid:
-        if any(fault.code == "wrong_password" for fault in invalid.faults):
+    except (Invalid, Refused) as error:
+        if has_fault(error, "wrong_password"):
             rate_limits.count_wrong_password()
-        apply_faults(form, invalid)
-        return _page(form, invalid.status)
-    except Refused as refused:
-        form.form_errors.append(sentence(refused))
-        return _page(form, refused.status)
+        apply_faults(form, error)
+        return _page(form, error.status)
     flash(_("Your password is changed. Other browsers are signed out."), "success")
     return go(url_for("account.password"))
 

@@ -14,7 +14,7 @@ from portal.web import rate_limits
 from portal.web.accounts.email_proofs import asker
 from portal.web.authorization import login_needed, me
 from portal.web.error_pages import show as show_failure
-from portal.web.forms import Form, Needed, apply_faults
+from portal.web.forms import Form, Needed, apply_faults, has_fault
 from portal.web.respond import confidential, go, page
 from portal.web.security.fresh_sign_ins import fresh
 from portal.wording.lazy import lazy_gettext as _l
@@ -53,7 +53,7 @@ def create() -> Response:
     try:
         proofs.ask_change(me().id, email, password=password, asker=asker())
     except Invalid as invalid:
-        if any(fault.code == "wrong_password" for fault in invalid.faults):
+        if has_fault(invalid, "wrong_password"):
             rate_limits.count_wrong_password()
         apply_faults(form, invalid)
         return _page(form, invalid.status)

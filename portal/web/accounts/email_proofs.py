@@ -135,14 +135,14 @@ def confirm(proof_token: str) -> Response:
             password=form.password.data or None,
             new_password=form.new_password.data or None,
         )
-    except NotFound:
-        return _closed()
     except Refused as refused:
         return confidential(show_failure(refused.status, _("This email was not proven"), sentence(refused)))
-    except Invalid as invalid:
-        apply_faults(form, invalid)
+    except (Invalid, NotFound) as error:
         proof = proofs.find(proof_token)
-        return _closed() if proof is None else _link_page(proof, proof_token, form, invalid.status)
+        if proof is None or isinstance(error, NotFound):
+            return _closed()
+        apply_faults(form, error)
+        return _link_page(proof, proof_token, form, error.status)
     g.pop("_login_user", None)
     if not is_here and second_factors.is_on(user_id):
         return confidential(second_step(user_id, url_for("email_changes.show")))

@@ -20,7 +20,6 @@ from portal.web.forms import Form, Needed, apply_faults
 from portal.web.operations import emails
 from portal.web.respond import confidential, go, page
 from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.refusals import sentence
 
 bp = Blueprint("password_resets", __name__)
 
@@ -86,12 +85,9 @@ def update(reset_token: str) -> Response:
         password_resets.use(reset_token, new=form.new_password.data or "", revoke_keys=bool(form.revoke_keys.data))
     except NotFound:
         return _closed()
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _again(reset_token, form, invalid.status)
-    except Refused as refused:
-        form.form_errors.append(sentence(refused))
-        return _again(reset_token, form, refused.status)
+    except (Invalid, Refused) as error:
+        apply_faults(form, error)
+        return _again(reset_token, form, error.status)
     sign_in_codes.allow(user_id, remember_browser())
     flash(_("Your password is changed, and every browser is signed out. Sign in with the new one."), "success")
     return go(url_for("sessions.new"))

@@ -25,7 +25,6 @@ from portal.web.labels import one_use_key
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.respond import fragment_or_page, go, is_htmx
 from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.refusals import sentence
 
 CHANGED: Final = _l("Something changed in the meantime, and nothing was done. These are the figures as they are now.")
 USED: Final = _l("This button was used already, and nothing was done this time. Look at the figures and press again.")
@@ -99,12 +98,9 @@ def _confirm_page(action: Action[F], form: F, snapshot: PlanSnapshot, status: in
         return _form_again(action, form, snapshot, status if notice else Refused.status, notice)
     try:
         confirmation = action.preview(form, snapshot)
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _form_again(action, form, snapshot, status if notice else invalid.status, notice)
-    except Refused as refused:
-        form.form_errors.append(sentence(refused))
-        return _form_again(action, form, snapshot, status if notice else refused.status, notice)
+    except (Invalid, Refused) as error:
+        apply_faults(form, error)
+        return _form_again(action, form, snapshot, status if notice else error.status, notice)
     form.key.data = one_use_key()
     for name, minor in confirmation.shown.items():
         form[name].data = str(minor)

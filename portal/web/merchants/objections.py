@@ -11,7 +11,6 @@ from portal.web.authorization import my_actor, needs
 from portal.web.forms import Form, Needed, OneLine, apply_faults
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.refusals import sentence
 
 bp = Blueprint("objections", __name__)
 
@@ -37,12 +36,9 @@ def create() -> Response:
         return _page(form, 422)
     try:
         merchant_deactivations.object_to(my_actor(), text=form.reason.data or "")
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _page(form, invalid.status)
-    except Refused as refused:
-        form.form_errors.append(sentence(refused))
-        return _page(form, refused.status)
+    except (Invalid, Refused) as error:
+        apply_faults(form, error)
+        return _page(form, error.status)
     flash(_("Your objection is sent to the operators."), "success")
     return go(url_for("dashboard.show"))
 

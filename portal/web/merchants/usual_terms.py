@@ -18,7 +18,6 @@ from portal.web.forms import Form, Needed, WholeField, apply_faults, choices
 from portal.web.respond import go, page
 from portal.wording.labels import INTERVAL_CHOICES
 from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.refusals import sentence
 
 bp = Blueprint("usual_terms", __name__)
 
@@ -68,12 +67,9 @@ def create() -> Response:
         return _page(form, 422)
     try:
         usual_terms.add(my_actor(), form.terms)
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _page(form, invalid.status)
-    except Refused as refused:
-        form.form_errors.append(sentence(refused))
-        return _page(form, refused.status)
+    except (Invalid, Refused) as error:
+        apply_faults(form, error)
+        return _page(form, error.status)
     flash(_("Your terms are saved. The form of a new plan offers them."), "success")
     return go(url_for("usual_terms.index"))
 

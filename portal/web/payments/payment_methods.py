@@ -19,7 +19,6 @@ from portal.web.forms import Form, apply_faults, choices
 from portal.web.labels import card_words
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.refusals import sentence
 
 bp = Blueprint("payment_methods", __name__)
 
@@ -49,12 +48,9 @@ def create() -> ResponseReturnValue:
         return _page(form, 422)
     try:
         payment_methods.save(me().id, form.card.data or "")
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _page(form, invalid.status)
-    except Refused as refused:
-        form.form_errors.append(sentence(refused))
-        return _page(form, refused.status)
+    except (Invalid, Refused) as error:
+        apply_faults(form, error)
+        return _page(form, error.status)
     flash(_("Card saved. It stands first wherever you pay."), "success")
     return go(back or url_for("payment_methods.index"))
 

@@ -1,14 +1,14 @@
 """The page of the account's factors, and the page that shows recovery codes."""
 
-from flask import Response, flash, request
+from flask import Response, flash, request, url_for
 from flask_babel import gettext as _
 from wtforms import HiddenField, StringField
 
-from portal.errors import Refused
+from portal.errors import NotFound, Refused
 from portal.services.security import passkeys, second_factors
 from portal.web.authorization import me, must_turn_factor_on
 from portal.web.forms import Form, Needed, OneLine
-from portal.web.respond import confidential, page
+from portal.web.respond import confidential, go, page
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
 
@@ -41,8 +41,10 @@ def tell_of_first(is_first: bool) -> None:
         flash(_("Every other browser is signed out."), "info")
 
 
-def refused(error: Refused) -> Response:
-    """The page with the reason why nothing changed."""
+def refused(error: Refused | NotFound) -> Response:
+    """The page with the reason why nothing changed; as it is now, if what was asked about is gone."""
+    if isinstance(error, NotFound):
+        return go(url_for("second_factors.index"))
     return index(error.status, problem=sentence(error))
 
 

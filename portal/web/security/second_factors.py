@@ -66,10 +66,8 @@ def confirm() -> Response:
         rate_limits.count_wrong_password()
         apply_faults(form, invalid)
         return _setup_page(form, invalid.status)
-    except NotFound:
-        return go(url_for("second_factors.index"))
-    except Refused as refused:
-        return factor_pages.refused(refused)
+    except (NotFound, Refused) as error:
+        return factor_pages.refused(error)
     flash(_("The authenticator app is on."), "success")
     factor_pages.tell_of_first(is_first)
     return factor_pages.codes_page(codes) if codes else go(url_for("second_factors.index"))
@@ -83,10 +81,8 @@ def destroy() -> Response:
     """Turn the app off."""
     try:
         second_factors.remove_app(me().id, keep_session_id=my_session().id)
-    except NotFound:
-        return go(url_for("second_factors.index"))
-    except Refused as refused:
-        return factor_pages.refused(refused)
+    except (NotFound, Refused) as error:
+        return factor_pages.refused(error)
     flash(_("The authenticator app is off, and every other browser is signed out."), "success")
     return go(url_for("second_factors.index"))
 
@@ -99,10 +95,8 @@ def renew() -> Response:
     """Make new recovery codes, and show them once."""
     try:
         return factor_pages.codes_page(second_factors.renew_codes(me().id))
-    except NotFound:
-        return go(url_for("second_factors.index"))
-    except Refused as refused:
-        return factor_pages.refused(refused)
+    except (NotFound, Refused) as error:
+        return factor_pages.refused(error)
 
 
 def _setup_page(form: AppForm, status: int) -> Response:

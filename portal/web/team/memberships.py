@@ -9,10 +9,9 @@ from portal.services.accounts import hats
 from portal.services.team import invitations, members
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, me
-from portal.web.forms import Form
+from portal.web.forms import Form, apply_faults
 from portal.web.respond import go, page
 from portal.wording import labels
-from portal.wording.refusals import sentence
 
 bp = Blueprint("memberships", __name__, url_prefix="/account/businesses")
 
@@ -47,7 +46,7 @@ def leave(merchant_id: int) -> Response:
     try:
         members.leave(me().id, merchant_id)
     except Refused as refused:
-        form.form_errors.append(sentence(refused))
+        apply_faults(form, refused)
         return _page(form, _mine(merchant_id), refused.status)
     g.pop("_login_user", None)
     flash(_("You have left %(business)s.", business=name), "success")

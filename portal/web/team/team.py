@@ -66,12 +66,9 @@ def invite() -> Response:
     email = (form.email.data or "").strip()
     try:
         invitations.invite(my_actor(), email=email, role=cast(Role, form.role.data))
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _index(form, invalid.status)
-    except Refused as refused:
-        form.form_errors.append(sentence(refused))
-        return _index(form, refused.status)
+    except (Invalid, Refused) as error:
+        apply_faults(form, error)
+        return _index(form, error.status)
     flash(_("The invitation goes to %(email)s by mail. It can be accepted for 7 days.", email=email), "success")
     return go(url_for("team.index"))
 
@@ -123,12 +120,9 @@ def update(member_id: int) -> Response:
     try:
         limit = read_limit(form.refund_limit, my_merchant().home_currency)
         members.change(member_id, actor=my_actor(), role=cast(Role, form.role.data), refund_limit=limit)
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _edit(form, _member(member_id), invalid.status)
-    except Refused as refused:
-        form.form_errors.append(sentence(refused))
-        return _edit(form, _member(member_id), refused.status)
+    except (Invalid, Refused) as error:
+        apply_faults(form, error)
+        return _edit(form, _member(member_id), error.status)
     flash(_("Saved."), "success")
     still_owner = member_id != me().id or form.role.data == "owner"
     return go(url_for("team.index" if still_owner else "dashboard.show"))
@@ -151,7 +145,7 @@ def remove(member_id: int) -> Response:
     try:
         members.remove(member_id, actor=my_actor(), revoke_keys=bool(form.revoke_keys.data))
     except Refused as refused:
-        form.form_errors.append(sentence(refused))
+        apply_faults(form, refused)
         return _removal(form, member, refused.status)
     flash(_("The membership has ended, and with it every sign-in to this business."), "success")
     return go(url_for("team.index" if member_id != me().id else "memberships.index"))
@@ -174,7 +168,7 @@ def hand_over(member_id: int) -> Response:
     try:
         members.hand_over(member_id, actor=my_actor())
     except Refused as refused:
-        form.form_errors.append(sentence(refused))
+        apply_faults(form, refused)
         return _hand_over(form, member, refused.status)
     flash(_("The business is handed over. You are a manager now."), "success")
     return go(url_for("dashboard.show"))
