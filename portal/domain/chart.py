@@ -44,6 +44,8 @@ Account = Literal[
 ACCOUNTS: Final[tuple[Account, ...]] = get_args(Account)
 MONEY_ACCOUNTS: Final[tuple[Account, ...]] = ("cash", "bank", "clearing")
 """The accounts of received money: cash, bank transfers, and what the payment gateway owes."""
+EARNED: Final[tuple[Account, ...]] = ("sales",)
+"""The accounts on which the total of a plan that counts is booked."""
 COLLECTED: Final[tuple[Account, ...]] = (*MONEY_ACCOUNTS, "losses")
 """The lines of an entry that sum to what was collected: a loss at the bank is no refund of what was collected."""
 

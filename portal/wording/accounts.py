@@ -1,7 +1,8 @@
-"""The names of the ledger's accounts, and of their types."""
+"""The names of the ledger's accounts, of their types, and of the kinds of entries."""
 
 from typing import Final
 
+from portal.domain.chart import EntryKind
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lazy import lazy_pgettext
 
@@ -27,6 +28,30 @@ TYPES: Final = {
     "income": lazy_pgettext("type of an account", "Income"),
     "expense": lazy_pgettext("type of an account", "Expense"),
 }
+
+ENTRIES: Final[dict[EntryKind, str]] = {
+    "plan_opened": _l("Plan made"),
+    "plan_undone": _l("Plan waits for acceptance again"),
+    "payment": _l("Payment"),
+    "refund_begun": lazy_pgettext("line of a statement", "Refund asked for"),
+    "refund": lazy_pgettext("line of a statement", "Refund"),
+    "refund_declined": lazy_pgettext("line of a statement", "Refund not made"),
+    "credit": lazy_pgettext("line of a statement", "Credit"),
+    "write_off": lazy_pgettext("line of a statement", "Written off"),
+    "cancellation": _l("Plan cancelled, the rest is void"),
+    "reversal": _l("Payment taken back by the bank"),
+    "loss_returned": _l("Loss at the bank that came back"),
+    "void": _l("Recorded payment voided"),
+}
+"""The lines of a statement."""
+MOVEMENTS: Final[dict[EntryKind, str]] = {
+    "payment": _l("Payment"),
+    "refund": lazy_pgettext("line of a statement", "Refund"),
+    "reversal": lazy_pgettext("line of a statement", "Bounce"),
+    "loss_returned": _l("Loss that came back"),
+    "void": lazy_pgettext("line of a statement", "Void"),
+}
+"""The rows of money in and out."""
 
 
 def account_name(account: str, name: str = "") -> str:

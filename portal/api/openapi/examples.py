@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import fields
+
 from portal.api import parsing, problems
 from portal.api.openapi.agreement_examples import AGREEMENTS
 from portal.api.openapi.error_codes import UNREADABLE
@@ -11,26 +14,35 @@ from portal.api.openapi.part_examples import PARTS
 from portal.api.openapi.refusals import REFUSED
 from portal.api.openapi.webhook_examples import WEBHOOKS
 from portal.api.problems import HttpRefusal
+from portal.api.schemas import Installment, Payment, Plan, Refund
 from portal.errors import Invalid
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.wording.http_statuses import http_status
 from portal.wording.language import SOURCE, in_language
 
-_INSTALLMENT: Final[dict[str, Any]] = {
-    "id": 1,
-    "plan": 1,
-    "number": 1,
-    "amount": "33.34",
-    "currency": "SAR",
-    "due_date": "2026-08-31",
-    "status": "pending",
-    "paid_at": None,
-    "amount_paid": "0.00",
-    "credited": "0.00",
-    "written_off": "0.00",
-    "moved": "0.00",
-    "remaining": "33.34",
-}
+
+def _whole(schema: type[Struct], values: dict[str, Any]) -> dict[str, Any]:
+    """An example of a schema, in the order of its fields. A field without a value is null."""
+    return {field.name: values.get(field.name) for field in fields(schema)}
+
+
+_INSTALLMENT: Final = _whole(
+    Installment,
+    {
+        "id": 1,
+        "plan": 1,
+        "number": 1,
+        "amount": "33.34",
+        "currency": "SAR",
+        "due_date": "2026-08-31",
+        "status": "pending",
+        "amount_paid": "0.00",
+        "credited": "0.00",
+        "written_off": "0.00",
+        "moved": "0.00",
+        "remaining": "33.34",
+    },
+)
 _SECOND: Final = {
     **_INSTALLMENT,
     "id": 2,
@@ -47,39 +59,34 @@ _PAID: Final = {
     "amount_paid": "33.34",
     "remaining": "0.00",
 }
-_PLAN: Final[dict[str, Any]] = {
-    "id": 1,
-    "merchant": 7,
-    "merchant_name": "Amal's Bakery",
-    "customer": 2,
-    "customer_email": "omar@example.com",
-    "total_amount": "100.00",
-    "currency": "SAR",
-    "num_installments": 3,
-    "interval": "monthly",
-    "start_date": "2026-08-31",
-    "deposit": None,
-    "status": "active",
-    "closed_by": None,
-    "paid": "0.00",
-    "credited": "0.00",
-    "written_off": "0.00",
-    "remaining": "100.00",
-    "refunded": "0.00",
-    "refunding": "0.00",
-    "description": "A wedding cake",
-    "external_id": "order-1234",
-    "metadata": {"branch": "Olaya"},
-    "created_at": "2026-08-23T04:12:34.309931Z",
-    "updated_at": "2026-08-23T04:12:34.309931Z",
-    "accepted_at": None,
-    "lapses_at": None,
-    "disputed_at": None,
-    "delivered_at": None,
-    "withdrawal_ends_at": None,
-    "reschedule_proposal": None,
-    "installments": [_INSTALLMENT, _SECOND, _THIRD],
-}
+_PLAN: Final = _whole(
+    Plan,
+    {
+        "id": 1,
+        "merchant": 7,
+        "merchant_name": "Amal's Bakery",
+        "customer": 2,
+        "customer_email": "omar@example.com",
+        "total_amount": "100.00",
+        "currency": "SAR",
+        "num_installments": 3,
+        "interval": "monthly",
+        "start_date": "2026-08-31",
+        "status": "active",
+        "paid": "0.00",
+        "credited": "0.00",
+        "written_off": "0.00",
+        "remaining": "100.00",
+        "refunded": "0.00",
+        "refunding": "0.00",
+        "description": "A wedding cake",
+        "external_id": "order-1234",
+        "metadata": {"branch": "Olaya"},
+        "created_at": "2026-08-23T04:12:34.309931Z",
+        "updated_at": "2026-08-23T04:12:34.309931Z",
+        "installments": [_INSTALLMENT, _SECOND, _THIRD],
+    },
+)
 _MERCHANT: Final[dict[str, Any]] = {
     "id": 7,
     "business_name": "Amal's Bakery",
@@ -93,21 +100,23 @@ _MERCHANT: Final[dict[str, Any]] = {
     "email": "accounts@amal.example",
     "phone": "+966 11 123 4567",
 }
-_REFUND: Final[dict[str, Any]] = {
-    "id": 4,
-    "plan": 1,
-    "payment": 9,
-    "amount": "20.00",
-    "currency": "SAR",
-    "state": "succeeded",
-    "reason": "A layer was missing",
-    "decline_code": None,
-    "created_at": "2026-09-02T10:00:00.000120Z",
-    "settled_at": "2026-09-02T10:00:00.081200Z",
-    "updated_at": "2026-09-02T10:00:00.081200Z",
-    "external_id": "return-77",
-    "metadata": {"desk": "3"},
-}
+_REFUND: Final = _whole(
+    Refund,
+    {
+        "id": 4,
+        "plan": 1,
+        "payment": 9,
+        "amount": "20.00",
+        "currency": "SAR",
+        "state": "succeeded",
+        "reason": "A layer was missing",
+        "created_at": "2026-09-02T10:00:00.000120Z",
+        "settled_at": "2026-09-02T10:00:00.081200Z",
+        "updated_at": "2026-09-02T10:00:00.081200Z",
+        "external_id": "return-77",
+        "metadata": {"desk": "3"},
+    },
+)
 _VOID: Final = {"status": "cancelled", "remaining": "0.00"}
 _FIGURES: Final = {"currency": "SAR", "total_revenue": 2500.0, "overdue_installments": 2, "success_rate": 75.0}
 _BUCKETS: Final = {
@@ -121,28 +130,26 @@ _BUCKETS: Final = {
 }
 _TERMS: Final = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31", "interval": "monthly"}
 
-_PAYMENT: Final[dict[str, Any]] = {
-    "id": 9,
-    "plan": 1,
-    "amount": "33.34",
-    "currency": "SAR",
-    "state": "succeeded",
-    "method": "card",
-    "reference": "",
-    "received_on": None,
-    **dict.fromkeys(("refunded", "refunding", "reversed", "lost", "regained"), "0.00"),
-    "decline_code": None,
-    "created_at": "2026-08-30T09:15:02.004131Z",
-    "settled_at": "2026-08-30T09:15:02.120044Z",
-    "value_at": "2026-08-30T09:15:02.054131Z",
-    "gateway_reference": "ch_4f1b9d0c2a7e",
-    "reversed_at": None,
-    "wins_back": None,
-    "updated_at": "2026-08-30T09:15:02.120044Z",
-    "external_id": None,
-    "metadata": {"till": "2"},
-    "installments": [{"installment": 1, "amount": "33.34"}],
-}
+_PAYMENT: Final = _whole(
+    Payment,
+    {
+        "id": 9,
+        "plan": 1,
+        "amount": "33.34",
+        "currency": "SAR",
+        "state": "succeeded",
+        "method": "card",
+        "reference": "",
+        **dict.fromkeys(("refunded", "refunding", "reversed", "lost", "regained"), "0.00"),
+        "created_at": "2026-08-30T09:15:02.004131Z",
+        "settled_at": "2026-08-30T09:15:02.120044Z",
+        "value_at": "2026-08-30T09:15:02.054131Z",
+        "gateway_reference": "ch_4f1b9d0c2a7e",
+        "updated_at": "2026-08-30T09:15:02.120044Z",
+        "metadata": {"till": "2"},
+        "installments": [{"installment": 1, "amount": "33.34"}],
+    },
+)
 _SAVED: Final[dict[str, Any]] = {
     "id": 3,
     "token": "pm_5f0c1d7be93a40c8a1c2d3e4f5061728",
@@ -299,23 +306,6 @@ _SHAPES: Final[dict[str, Any]] = {
     },
     **WEBHOOKS,
     **PARTS,
-    "JournalLine": {
-        "number": 17,
-        "line": 40,
-        "booked_on": "2026-08-31",
-        "value_on": None,
-        "recorded_at": "2026-08-31T09:12:34.309931Z",
-        "kind": "payment",
-        "plan": 1,
-        "payment": 9,
-        "refund": None,
-        "method": "card",
-        "gateway_reference": "ch_76919232be2d08183a7c5a11",
-        "account": "clearing",
-        "debit": "33.34",
-        "credit": None,
-        "currency": "SAR",
-    },
     "PublishedEvent": {
         "id": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728",
         "type": "plan.created",

@@ -31,6 +31,23 @@ _SALES: Final = {
 }
 _BALANCES: Final = {"currency": "SAR", "total": "100.00", "accounts": [_ACCOUNT, _RECEIVABLE, _SALES]}
 PARTS: Final[dict[str, Any]] = {
+    "JournalLine": {
+        "number": 17,
+        "line": 40,
+        "booked_on": "2026-08-31",
+        "value_on": None,
+        "recorded_at": "2026-08-31T09:12:34.309931Z",
+        "kind": "payment",
+        "plan": 1,
+        "payment": 9,
+        "refund": None,
+        "method": "card",
+        "gateway_reference": "ch_76919232be2d08183a7c5a11",
+        "account": "clearing",
+        "debit": "33.34",
+        "credit": None,
+        "currency": "SAR",
+    },
     "ScheduleRow": {"number": 1, "amount": "33.34", "due_date": "2026-08-31"},
     "MerchantChoice": {"id": 7, "name": "Amal's Bakery"},
     "ProposedAmount": {"due_date": "2026-10-31", "amount": "33.33"},

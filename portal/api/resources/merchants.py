@@ -15,14 +15,13 @@ from portal.extensions import db
 from portal.reports.merchants import customers, team
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.tallies import Count
-from portal.services.accounts.merchant_settings import Settings, merchant_faults
+from portal.services.accounts.merchant_settings import merchant_faults
 from portal.services.books import letterheads
 from portal.services.books.letterheads import Words
 from portal.services.notices import settings
 from portal.services.plans import pairs
 
 bp = Blueprint("api_merchants", __name__)
-LETTERHEAD = tuple(field.name for field in fields(Words))
 TAG = Tag("Merchant", "The merchant of the token, and the people who have plans with it.")
 
 
@@ -49,10 +48,7 @@ def update(json: schemas.MerchantChange) -> schemas.Merchant:
     Address, tax number, email and phone are the letterhead of receipts and statements.
     """
     row = merchant()
-    sent = {name: value for name, value in msgspec.structs.asdict(json).items() if value is not None}
-    words = Words(**{name: sent.pop(name, None) for name in LETTERHEAD})
-    now = {field.name: getattr(row, field.name) for field in fields(Settings)}
-    letterheads.change_merchant(caller().actor, Settings(**(now | sent)), words)
+    letterheads.change_merchant(caller().actor, *schemas.merchant_settings(json, row))
     db.session.expire_all()
     return _described(db.session.get_one(type(row), row.id))
 
@@ -62,7 +58,7 @@ def _setting_faults(values: parsing.Values) -> list[Fault]:
     row = merchant()
     named = {field: values.get(field) for field in ("business_name", "time_zone", "home_currency")}
     chosen = {field: getattr(row, field) if value is None else value for field, value in named.items()}
-    words = Words(**{name: values.get(name) for name in LETTERHEAD})
+    words = Words(**{field.name: values.get(field.name) for field in fields(Words)})
     return merchant_faults(**chosen) + letterheads.word_faults(words)
 
 

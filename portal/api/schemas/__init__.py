@@ -76,6 +76,7 @@ from portal.api.schemas.merchants import (
     TeamMember,
     customer,
     merchant,
+    merchant_settings,
     notice_choice,
     team_member,
 )
@@ -267,6 +268,7 @@ __all__ = [
     "link",
     "me",
     "merchant",
+    "merchant_settings",
     "movement",
     "notice_choice",
     "objection",

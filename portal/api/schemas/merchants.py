@@ -1,8 +1,10 @@
 """Schemas of a merchant's settings and of its customers."""
 
+from dataclasses import fields
 from typing import Annotated, Any
 
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from portal import models
 from portal.api.parsing import whole
@@ -12,6 +14,8 @@ from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.models.notices import Notice
 from portal.reports.merchants.customers import Customer as Described
 from portal.reports.merchants.filters import Show
+from portal.services.accounts.merchant_settings import Settings
+from portal.services.books.letterheads import Words
 from portal.services.notices.settings import Choice
 
 Amounts = Annotated[dict[str, Money], Meta(description="By currency, without those in which the amount is zero.")]
@@ -147,6 +151,14 @@ def merchant(row: models.Merchant, letterhead: models.Letterhead | None) -> Merc
         email=(letterhead.email or None) if letterhead else None,
         phone=(letterhead.phone or None) if letterhead else None,
     )
+
+
+def merchant_settings(change: MerchantChange, row: models.Merchant) -> tuple[Settings, Words]:
+    """The settings after a change of this merchant, and the texts of its letterhead that were sent."""
+    sent = {name: value for name, value in asdict(change).items() if value is not None}
+    words = Words(**{field.name: sent.pop(field.name, None) for field in fields(Words)})
+    now = {field.name: getattr(row, field.name) for field in fields(Settings)}
+    return Settings(**(now | sent)), words
 
 
 def team_member(row: models.Membership, of: models.Merchant) -> TeamMember:

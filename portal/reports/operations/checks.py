@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from portal.domain import chart
 from portal.extensions import db
 from portal.gateways import payment
 from portal.reports.merchants import totals
@@ -24,6 +25,9 @@ class Check:
     recent: str | None = None
     """The SELECT about plans touched since an instant, behind RECENT, where `sql` itself does not do."""
 
+
+_MONEY: Final = ", ".join(f"'{account}'" for account in chart.MONEY_ACCOUNTS)
+_EARNED: Final = ", ".join(f"'{account}'" for account in chart.EARNED)
 
 PLANS: Final = Check(
     (
@@ -40,7 +44,7 @@ PLANS: Final = Check(
         "ledger_prepayments",
         "ledger_payable",
     ),
-    """
+    f"""
     SELECT count(*) FILTER (WHERE (parts.amount, parts.count) IS DISTINCT FROM (plans.total, plans.num_installments)),
            count(*) FILTER (WHERE (plans.state = 'active') <> (coalesce(parts.remaining, 0) > 0)),
            count(*) FILTER (WHERE plans.state <> 'active' AND (plans.state = 'completed')
@@ -78,17 +82,17 @@ PLANS: Final = Check(
     LEFT JOIN (
         SELECT plan_id, count(*) FILTER (WHERE kind = 'plan_opened' AND account = 'sales')
                         - count(*) FILTER (WHERE kind = 'plan_undone' AND account = 'sales') AS opened,
-               sum(amount) FILTER (WHERE account = 'sales') AS sales,
+               sum(amount) FILTER (WHERE account IN ({_EARNED})) AS sales,
                coalesce(sum(amount) FILTER (WHERE account = 'receivable'), 0) AS receivable,
                coalesce(sum(amount) FILTER (WHERE account = 'credits'), 0) AS credits,
                coalesce(sum(amount) FILTER (WHERE account IN ('bad_debt', 'recoveries')), 0) AS write_offs,
-               sum(amount) FILTER (WHERE account IN ('cash', 'bank', 'clearing')) AS cash,
+               sum(amount) FILTER (WHERE account IN ({_MONEY})) AS cash,
                sum(amount) FILTER (WHERE account = 'refunds') AS refunds,
                sum(amount) FILTER (WHERE account = 'prepayments') AS prepayments,
                sum(amount) FILTER (WHERE account = 'refunds_payable') AS payable
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id GROUP BY plan_id
     ) AS books ON books.plan_id = plans.id
-    """,
+    """,  # noqa: S608 accounts of the chart
 )
 
 INSTALLMENTS: Final = Check(
@@ -118,7 +122,7 @@ PAYMENTS: Final = Check(
         "payment_booked",
         "ledger_overpaid",
     ),
-    """
+    f"""
     SELECT count(*) FILTER (WHERE parts.amount IS DISTINCT FROM payments.amount
                                   OR NOT CASE payments.state WHEN 'in_flight' THEN parts.held
                                          WHEN 'declined' THEN parts.released ELSE parts.applied END),
@@ -150,7 +154,7 @@ PAYMENTS: Final = Check(
                sum(amount) FILTER (WHERE kind IN ('reversal', 'void')) AS reversed,
                sum(amount) FILTER (WHERE kind = 'loss_returned') AS regained
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id
-                            AND account IN ('cash', 'bank', 'clearing')
+                            AND account IN ({_MONEY})
         WHERE payment_id IS NOT NULL GROUP BY payment_id
     ) AS books ON books.payment_id = payments.id
     LEFT JOIN (
@@ -159,7 +163,7 @@ PAYMENTS: Final = Check(
         LEFT JOIN refunds ON refunds.id = entry.refund_id
         WHERE line.account = 'overpayments' GROUP BY 1
     ) AS over ON over.payment_id = payments.id
-    """,
+    """,  # noqa: S608 accounts of the chart
 )
 
 ALLOCATIONS: Final = Check(
@@ -174,7 +178,7 @@ ALLOCATIONS: Final = Check(
 
 REFUNDS: Final = Check(
     ("refund_booked",),
-    """
+    f"""
     SELECT count(*) FILTER (WHERE (coalesce(books.cash, 0), coalesce(books.begun, 0), coalesce(books.payable, 0))
                                   <> (CASE WHEN refunds.state = 'succeeded' THEN -refunds.amount ELSE 0 END,
                                       CASE WHEN refunds.gateway_key IS NULL THEN 0 ELSE -refunds.amount END,
@@ -184,10 +188,10 @@ REFUNDS: Final = Check(
                sum(amount) FILTER (WHERE account = 'refunds_payable' AND kind = 'refund_begun') AS begun,
                sum(amount) FILTER (WHERE account = 'refunds_payable') AS payable
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id
-                            AND account IN ('cash', 'bank', 'clearing', 'refunds_payable')
+                            AND account IN ({_MONEY}, 'refunds_payable')
         WHERE refund_id IS NOT NULL GROUP BY refund_id
     ) AS books ON books.refund_id = refunds.id
-    """,
+    """,  # noqa: S608 accounts of the chart
 )
 
 LEDGER: Final = Check(

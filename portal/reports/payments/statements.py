@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from portal.domain.chart import COLLECTED, Account, EntryKind
+from portal.domain.chart import COLLECTED, EARNED, Account, EntryKind
 from portal.domain.events import Cause
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Payment, Plan
@@ -97,7 +97,7 @@ def _statements(
             of(*COLLECTED),
             of("credits"),
             of("bad_debt", "recoveries"),
-            of("sales"),
+            of(*EARNED),
         )
         .join(LedgerLine, LedgerLine.entry_id == LedgerEntry.id)
         .where(of_these)

@@ -270,12 +270,13 @@ def _of_external_id(merchant_id: int, external_id: str | None) -> Plan | None:
 def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
     description = typed_text.read(new.description)
     interval = new.interval if new.rows is None else "custom"
-    new_facts = (customer_id, new.total, description, new.notes)
-    if new_facts != (plan.customer_id, plan.total, plan.description, plan.notes):
+    if (customer_id, description, new.notes) != (plan.customer_id, plan.description, plan.notes):
         return False
     if plan.interval not in (interval, "custom"):
         return False
-    made = select(Installment.due_date, Installment.amount).where(Installment.plan_id == plan.id)
+    made = select(Installment.due_date, Installment.amount).where(
+        Installment.plan_id == plan.id, Installment.added_at.is_(None)
+    )
     rows = db.session.execute(made.order_by(Installment.id)).all()
     if new.deposit != plan.deposit and new.rows is None:
         return False
@@ -283,8 +284,7 @@ def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
         expected = schedule_of(replace(new, deposit_on=rows[0].due_date), plan.today)
     except ValueError:  # a first date that no plan has
         return False
-    first = [tuple(row) for row in rows[: len(expected)]]  # a rescheduling adds its rows after the first ones
-    return [(row.due_date, row.amount) for row in expected] == first
+    return [(row.due_date, row.amount) for row in expected] == [tuple(row) for row in rows]
 
 
 def installments_of(plan: Plan, rows: list[Row]) -> list[Installment]:

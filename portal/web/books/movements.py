@@ -6,7 +6,6 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from portal.domain import clock
-from portal.domain.chart import EntryKind
 from portal.reports.books import movements as reports
 from portal.reports.books.movements import Movement, MovementFilters
 from portal.reports.paging import Page
@@ -16,19 +15,11 @@ from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
 from portal.web.lists.ranges import past_ranges
 from portal.web.method_labels import read_cards
-from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.lazy import lazy_pgettext
+from portal.wording.accounts import MOVEMENTS
 
 bp = Blueprint("movements", __name__)
 
 PAGE_LENGTH: Final = 30
-KINDS: Final[dict[EntryKind, str]] = {
-    "payment": _l("Payment"),
-    "refund": lazy_pgettext("line of a statement", "Refund"),
-    "reversal": lazy_pgettext("line of a statement", "Bounce"),
-    "loss_returned": _l("Loss that came back"),
-    "void": lazy_pgettext("line of a statement", "Void"),
-}
 
 
 @bp.get("/movements")
@@ -53,6 +44,6 @@ def index() -> ResponseReturnValue:
         limit=LIMIT,
         first=filters.first,
         last=filters.last,
-        kinds=KINDS,
+        kinds=MOVEMENTS,
         ranges=past_ranges(today, zone),
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import date
-from typing import Final
 
 from flask import Blueprint, Response
 from flask_babel import gettext as _
@@ -10,7 +9,6 @@ from flask_babel import pgettext
 
 from portal import access
 from portal.domain import clock
-from portal.domain.chart import EntryKind
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line, Statement
 from portal.web import filters
@@ -19,29 +17,12 @@ from portal.web.documents import files, letterheads
 from portal.web.documents.sheet import HEADING, TITLE, Cell, Column, Sheet
 from portal.web.lists.filters import ListQuery
 from portal.web.method_labels import method_words
-from portal.wording import labels
+from portal.wording import accounts, labels
 from portal.wording.causes import reason_words, typed_words
 from portal.wording.dates import day
-from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.lazy import lazy_pgettext
 from portal.wording.lists import listed
 
 bp = Blueprint("statement_files", __name__)
-
-WORDS: Final[dict[EntryKind, str]] = {
-    "plan_opened": _l("Plan made"),
-    "plan_undone": _l("Plan waits for acceptance again"),
-    "payment": _l("Payment"),
-    "refund_begun": lazy_pgettext("line of a statement", "Refund asked for"),
-    "refund": lazy_pgettext("line of a statement", "Refund"),
-    "refund_declined": lazy_pgettext("line of a statement", "Refund not made"),
-    "credit": lazy_pgettext("line of a statement", "Credit"),
-    "write_off": lazy_pgettext("line of a statement", "Written off"),
-    "cancellation": _l("Plan cancelled, the rest is void"),
-    "reversal": _l("Payment taken back by the bank"),
-    "loss_returned": _l("Loss at the bank that came back"),
-    "void": _l("Recorded payment voided"),
-}
 
 
 @bp.get("/plans/<int:plan_id>/statement.pdf")
@@ -182,4 +163,4 @@ def line_words(line: Line, unit: Callable[[str], str] = str) -> str:
             return str(_("Payment, %(method)s", method=method))
         words = unit(typed_words(reference))
         return str(_("Payment, %(method)s, reference %(reference)s", method=method, reference=words))
-    return str(WORDS[line.kind])
+    return str(accounts.ENTRIES[line.kind])

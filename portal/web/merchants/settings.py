@@ -1,8 +1,10 @@
 """A merchant's settings."""
 
+from typing import Any
+
 from flask import Blueprint, Response, flash, request, url_for
 from flask_babel import gettext as _
-from wtforms import SelectField, StringField
+from wtforms import Field, SelectField, StringField
 
 from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Invalid
@@ -14,16 +16,42 @@ from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, WholeField, apply_faults, choices
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lazy import lazy_pgettext
 
 bp = Blueprint("settings", __name__)
+
+
+class DaysField(WholeField):
+    unit = lazy_pgettext("unit beside a number field", "days")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, render_kw={"inputmode": "numeric", "autocomplete": "off"}, **kwargs)
 
 
 class SettingsForm(Form):
     business_name = StringField(_l("Business name"))
     home_currency = SelectField(_l("Home currency"), choices=currencies, validate_choice=False)
     time_zone = SelectField(_l("Time zone"), validate_choice=False)
-    grace_days = WholeField(_l("Grace days"), [Needed(_l("Enter 0 to %(most)s days.", most=MAX_GRACE_DAYS))])
-    withdrawal_days = WholeField(_l("Days to withdraw"))
+    grace_days = DaysField(
+        _l("Grace days"),
+        [Needed(_l("Enter 0 to %(most)s days.", most=MAX_GRACE_DAYS))],
+        description=_l(
+            "How long after the due date an installment may be paid before it is late, 0 to 30. A change counts for "
+            "plans made afterwards."
+        ),
+    )
+    withdrawal_days = DaysField(
+        _l("Days to withdraw"),
+        description=_l(
+            "How long after a plan was made its customer may withdraw, 0 to 30, while nothing is delivered. A change "
+            "counts for plans made afterwards."
+        ),
+    )
+
+    def of_later_plans(self) -> list[Field]:
+        """The fields behind the time zone, with their help and unit: a change counts for plans made afterwards."""
+        names = list(self._fields)
+        return [self[name] for name in names[names.index("time_zone") + 1 :] if name != "csrf_token"]
 
 
 @bp.get("/settings")

@@ -120,6 +120,9 @@ def test_the_same_schedule_under_an_external_id_is_the_same_plan():
     with pytest.raises(Refused) as refused:
         plans.open_plan(people.owner(amal), replace(new, rows=((days[0], 60_00), (days[1], 40_00))))
     assert (refused.value.code, refused.value.facts["plan_id"]) == ("external_id_used", first.id)
+    for rows in ([(days[0], 40_00)], [(days[0], 40_00), (days[1], 60_00), (days[1] + timedelta(days=9), 10_00)]):
+        with pytest.raises(Refused):  # the same first installments, and another total
+            plans.open_plan(people.owner(amal), replace(new, total=sum(row[1] for row in rows), rows=tuple(rows)))
     with_deposit = replace(NEW, deposit=10_00, start_date=days[1], external_id="a-2")
     opened(with_deposit, amal)
     assert isinstance(plans.open_plan(people.owner(amal), with_deposit), PlanFound)
