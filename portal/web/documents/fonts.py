@@ -1,10 +1,16 @@
 """Fonts of documents: which of the vendored files has a letter, and its width.
 
-Inter and Noto Sans Arabic have two weights. Every other script has one, which bold text draws with a thicker line. A
-file is read when a text first needs a letter that the files before it lack.
+Inter and Noto Sans Arabic have two weights. Every other script has one, which bold text draws with a thicker line.
+HarfBuzz says which file has a letter, from pages of the file that processes share. reportlab reads a file when a text
+is drawn in it. Its tables of CJK, 40,000 letters, would take 25 MB in each process, so a document gets a cut of that
+file with its own letters.
 """
 
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,30 +66,40 @@ MISSING: Final = "\u25a1"
 """A box, drawn for a letter that no font has."""
 
 
-@cache
-def letters(name: str) -> frozenset[int]:
-    """Register the font with reportlab. Returns its letters."""
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
+_numbers = count()
 
-    font = TTFont(name, str((WEIGHTS | SINGLE)[name]))
-    pdfmetrics.registerFont(font)
-    return frozenset(font.face.charToGlyph)
+
+@cache
+def _harfbuzz(name: str) -> Any:
+    from uharfbuzz import Blob, Face, Font
+
+    return Font(Face(Blob.from_file_path(str((WEIGHTS | SINGLE)[name]))))
+
+
+@lru_cache(maxsize=4096)
+def has(name: str, letter: str) -> bool:
+    """Whether the font has the letter."""
+    return _harfbuzz(name).get_nominal_glyph(ord(letter)) is not None
 
 
 @lru_cache(maxsize=4096)
 def font_of(letter: str, *, bold: bool) -> str:
     """The first font that has the letter, or an empty string."""
-    return next((name for name in (BOLD if bold else REGULAR) if ord(letter) in letters(name)), "")
+    return next((name for name in (BOLD if bold else REGULAR) if has(name, letter)), "")
 
 
 @lru_cache(maxsize=1024)
 def drawn(text: str, font: str, size: float) -> tuple[str, Any]:
-    """The font and the text for reportlab: letters in their forms and places, boxes for letters without a font."""
+    """The font and the text for reportlab: letters in their forms and places, boxes for letters without a font.
+
+    The font CJK stands for `cut`.
+    """
     from reportlab.pdfbase.ttfonts import shapeStr
 
     if not font:
-        return font_of(MISSING, bold=False), MISSING * len(text)
+        font, text = font_of(MISSING, bold=False), MISSING * len(text)
+    if font != CJK:
+        _register(font)
     return font, shapeStr(text, font, size) if font in LIGATURES else text
 
 
@@ -92,5 +108,42 @@ def width(text: str, font: str, size: float) -> float:
     from reportlab.pdfbase.pdfmetrics import stringWidth
 
     name, shown = drawn(text, font, size)
+    if name == CJK:
+        return sum(map(_advance, shown)) * size
     steps = getattr(shown, "__shapeData__", None)
     return sum(step.x_advance for step in steps) * size / 1000 if steps else float(stringWidth(shown, name, size))
+
+
+@contextmanager
+def cut(letters: Iterable[str]) -> Iterator[str]:
+    """Register a font with these letters of CJK alone. Gives its name, which ends with the block."""
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+    from uharfbuzz import SubsetInput, subset
+
+    chosen = SubsetInput()
+    chosen.unicode_set.update(map(ord, letters))
+    if not chosen.unicode_set:
+        yield CJK
+        return
+    font = TTFont(f"{CJK}-{next(_numbers)}", io.BytesIO(subset(_harfbuzz(CJK).face, chosen).blob.data))
+    pdfmetrics._fonts[font.fontName] = font  # registerFont() would keep a mapping of each name
+    try:
+        yield font.fontName
+    finally:
+        del pdfmetrics._fonts[font.fontName]
+
+
+@cache
+def _register(name: str) -> None:
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    pdfmetrics.registerFont(TTFont(name, str((WEIGHTS | SINGLE)[name])))
+
+
+@lru_cache(maxsize=4096)
+def _advance(letter: str) -> float:
+    """The width of a letter of CJK, in sizes of the text."""
+    font = _harfbuzz(CJK)
+    return float(font.get_glyph_h_advance(font.get_nominal_glyph(ord(letter))) / font.face.upem)

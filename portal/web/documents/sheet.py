@@ -185,7 +185,6 @@ class Sheet:
 
     def pdf(self, *, title: str, author: str, language: str) -> bytes:
         """The file. Its metadata hold the title, the author and the language's code."""
-        from reportlab.lib.utils import ImageReader
         from reportlab.pdfgen.canvas import Canvas
 
         buffer = io.BytesIO()
@@ -193,6 +192,15 @@ class Sheet:
         canvas.setTitle(typeface.plain(title))
         canvas.setAuthor(typeface.plain(author))
         canvas.setCreator("Qist")
+        with fonts.cut(self._letters_of_cjk(title)) as cjk:
+            self._draw_pages(canvas, title, cjk)
+            canvas.save()
+        return buffer.getvalue()
+
+    def _draw_pages(self, canvas: "Canvas", title: str, cjk: str) -> None:
+        """Draw and count all pages. `cjk` is the name of the font for letters of CJK."""
+        from reportlab.lib.utils import ImageReader
+
         for number, (texts, rules, pictures) in enumerate(zip(self.texts, self.rules, self.pictures, strict=True), 1):
             canvas.setStrokeColorRGB(0.82, 0.84, 0.87)
             canvas.setLineWidth(0.6)
@@ -209,18 +217,22 @@ class Sheet:
                 self._placed(str(words), MARGIN, half, half, SMALL, end=True),
             ]
             for text in (*texts, *foot):
-                self._draw(canvas, text)
+                self._draw(canvas, text, cjk)
             canvas.showPage()
-        canvas.save()
-        return buffer.getvalue()
 
-    def _draw(self, canvas: "Canvas", text: Text) -> None:
+    def _letters_of_cjk(self, title: str) -> set[str]:
+        """The letters of the document, and their mirror images, that its fonts for other scripts lack."""
+        letters = set("".join([title, *(text.text for texts in self.texts for text in texts)]))
+        found = {letter for letter in letters if fonts.font_of(letter, bold=False) == fonts.CJK}
+        return found | set(map(typeface.mirrored, found))
+
+    def _draw(self, canvas: "Canvas", text: Text, cjk: str) -> None:
         style, line = text.style, canvas.beginText(text.x, text.y)
         line.setFillColorRGB(*style.colour)
         line.setStrokeColorRGB(*style.colour)
         for name, piece in typeface.runs(typeface.visual(text.text, rtl=self.rtl), bold=style.bold):
             font, drawn = fonts.drawn(piece, name, style.size)
-            line.setFont(font, style.size)
+            line.setFont(cjk if font == fonts.CJK else font, style.size)
             line.setTextRenderMode(FILLED_AND_STROKED if style.bold and font in fonts.SINGLE else FILLED)
             if drawn == piece and max(piece) <= "\uffff":
                 line.textOut(drawn)

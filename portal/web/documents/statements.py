@@ -9,6 +9,7 @@ from flask_babel import pgettext
 
 from portal import access
 from portal.domain import clock
+from portal.reports.merchants import customers
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line, Statement
 from portal.web import filters
@@ -62,13 +63,13 @@ def of_customer(customer_id: int) -> Response:
     """The same over all plans of a customer with this business."""
     customer, merchant, query = access.my_customer(my_actor(), customer_id), my_merchant(), ListQuery()
     first, last = query.day("from"), query.day("to")
-    sheet, name = files.sheet(query), filters.name_of(customer)
+    sheet, (described,) = files.sheet(query), customers.describe(merchant.id, [customer.id])
     letterheads.draw(sheet, merchant.id, merchant.business_name)
     _head(sheet, _statement())
     sheet.facts(
         [
             (str(_("Merchant")), sheet.bdi(merchant.business_name)),
-            (str(_("Customer")), sheet.bdi(name)),
+            (str(_("Customer")), sheet.bdi(filters.customer_of(described))),
             (str(_("As of")), _as_of(sheet, last, merchant.time_zone)),
         ]
     )

@@ -55,7 +55,7 @@ def runs(text: str, *, bold: bool = False) -> list[Run]:
     found: list[Run] = []
     for letter in text:
         before = found[-1][0] if found else ""
-        if before in fonts.LIGATURES and _is_part(letter) and ord(letter) in fonts.letters(before):
+        if before in fonts.LIGATURES and _is_part(letter) and fonts.has(before, letter):
             found.append((before, letter))
         elif letter not in (_NON_JOINER, _JOINER):
             found.append((fonts.font_of(letter, bold=bold), letter))
@@ -127,6 +127,13 @@ def visual(text: str, *, rtl: bool) -> str:
     joined = _joined(_PARTS.sub(place, _seen(text)))
     shown = str(get_display(joined, base_dir="R" if rtl else "L")).translate(_MARKS).translate(_RESTORED)
     return "".join(kept[at] if 0 <= (at := ord(sign) - 0x4DC0) < len(kept) else sign for sign in shown)
+
+
+def mirrored(letter: str) -> str:
+    """The letter that `visual` draws in its place inside of a text from right to left: a bracket's other half."""
+    from bidi.mirror import MIRRORED
+
+    return str(MIRRORED.get(letter, letter))
 
 
 def lines(text: str, room: float, size: float, *, bold: bool = False) -> list[str]:

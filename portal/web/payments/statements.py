@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.domain import clock
+from portal.reports.merchants import customers
 from portal.reports.payments import statements
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.documents.statements import line_words
@@ -42,10 +43,11 @@ def of_customer(customer_id: int) -> ResponseReturnValue:
     """The same over all plans of a customer with this business."""
     customer, merchant, query = access.my_customer(my_actor(), customer_id), my_merchant(), ListQuery()
     first, last = query.day("from"), query.day("to")
+    (described,) = customers.describe(merchant.id, [customer.id])
     return page(
         "payments/statements_of_customer.html",
         400 if query.invalid else 200,
-        customer=customer,
+        customer=described,
         merchant=merchant,
         statements=statements.of_customer(merchant.id, customer.id, first, last),
         words=line_words,

@@ -110,6 +110,9 @@ def test_a_statement_is_a_file_of_the_chosen_days(app: Flask, database: str) -> 
     text = words(amal.get(f"/customers/{customer}/statement.pdf"))
     for part in ("Statement in SAR", "Opening balance SAR 0.00", "Closing balance SAR 66.66", f"Plan {plan}"):
         assert part in text, part
+    amal.post(f"/customers/{customer}", data={"name": "Flat 12", "phone": "", "note": ""})
+    assert "Flat 12" in words(amal.get(f"/customers/{customer}/statement.pdf"))
+    assert "Flat 12" in amal.get(f"/customers/{customer}/statement").text
 
 
 def test_papers_are_a4_and_letter_and_nothing_else(app: Flask, database: str) -> None:

@@ -1,6 +1,9 @@
 """Names of any script on paper: each letter has a font, stands in its place, and can be searched."""
 
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +22,7 @@ from tests.fixtures import people
 from tests.web import browser_of
 
 pytestmark = pytest.mark.usefixtures("arabic")  # no font of the documents has the pseudo-language's signs
+ROOT: Final = Path(__file__).parents[3]
 CASES: Final[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "cases" / "texts.json").read_text())
 NAMES: Final = [
     *(
@@ -86,6 +90,47 @@ def test_receipts_and_statements_show_names_of_any_script(app: Flask, database: 
         assert "?" not in text and "□" not in text
         for font in (b"+Inter", b"+DroidSansFallback", b"+NotoSansDevanagari", b"+NotoSansThai"):
             assert font in response.data
+
+
+def test_a_document_keeps_no_table_of_the_letters_of_cjk() -> None:
+    from reportlab.pdfbase import pdfmetrics
+
+    before = set(pdfmetrics.getRegisteredFontNames())
+    file = a_file("山田 「한국」 汉字 Amal", rtl=True)
+    assert words(file).replace(" ", "").find("山田") >= 0
+    assert [name for name in set(pdfmetrics.getRegisteredFontNames()) - before if fonts.CJK in name] == []
+    assert len(file) < 40_000
+
+
+def test_two_documents_at_once_have_their_own_letters_of_cjk() -> None:
+    texts = ["山田", "한국", "汉字", "カナ"] * 4
+    with ThreadPoolExecutor(4) as pool:
+        files = list(pool.map(a_file, texts))
+    assert [words(file).strip()[:2] for file in files] == texts
+
+
+@pytest.mark.long
+def test_a_first_document_in_any_script_adds_little_memory() -> None:
+    """PSS in a process of its own: the tables of all letters of CJK would add 25 MB for good."""
+    code = """if True:
+        import gc
+        from portal.web.documents.sheet import Sheet
+        def pss():
+            gc.collect()
+            return int(open("/proc/self/smaps_rollup").read().split("Pss:")[1].split()[0])
+        def document(text):
+            sheet = Sheet("a4", rtl=False)
+            sheet.text(sheet.bdi(text))
+            return sheet.pdf(title=text, author=text, language="en")
+        document("Amal"), document("أمل")
+        before = pss()
+        document("山田　太郎"), document("한국 뷁"), document("汉字")
+        print(pss() - before)
+    """
+    kilobytes = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+    assert int(kilobytes) < 4_000
 
 
 def test_a_letter_without_a_font_is_a_box_that_is_searched_as_the_letter() -> None:
