@@ -10,6 +10,8 @@ from html import unescape
 
 from playwright.sync_api import BrowserContext, Error, Locator, Page, Response, expect
 
+from tests.pages.words import Said
+
 PASSWORD = "seven green boats"
 WATCH = """
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -161,7 +163,7 @@ class Visitor:
         self.page.get_by_label("Code").fill(code[1])
         self.press("Prove email")
 
-    def press(self, name: str) -> None:
+    def press(self, name: Said) -> None:
         self.page.locator("main").get_by_role("button", name=name, exact=True).click()
 
     def row(self, number: int) -> Locator:

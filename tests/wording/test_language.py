@@ -2,14 +2,19 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages import Catalog
 from babel.messages.pofile import write_po
 from flask import Flask
+from flask.testing import FlaskClient
 from flask_babel import force_locale, gettext, ngettext
 
 from portal.wording import language
+from tests.fixtures import people
+from tests.pages import pseudo_language, untranslated
+from tests.web.acts import a_world
 
 ARABIC_PLURALS = ("zero", "one", "two", "few", "other", "many")
 """In the order of Babel's rule for Arabic, which counts 100 before 11."""
@@ -84,3 +89,26 @@ def test_the_folder_lists_the_languages(translated: Flask, tmp_path: Path) -> No
 def test_english_is_the_only_language_without_catalogues(app: Flask) -> None:
     page = app.test_client().get("/login", headers={"Accept-Language": "ar"}).text
     assert '<html lang="en" dir="ltr"' in page
+
+
+@pytest.mark.parametrize("tag", [pseudo_language.TAG, pseudo_language.RIGHT_TO_LEFT])
+def test_every_sentence_of_the_api_is_in_a_message(
+    app: Flask, database: str, monkeypatch: pytest.MonkeyPatch, tag: str
+) -> None:
+    """A third language needs a catalogue only, here one made by a machine."""
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(pseudo_language.folder()))
+    a_world(app)
+    client = FlaskClient(app)
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = tag
+    signed_in = client.post("/token/", json={"username": "amal", "password": people.PASSWORD}).get_json()
+    bearer = {"Authorization": f"Bearer {signed_in['access']}"}
+    answers: list[Any] = [
+        client.get("/api/plans/").get_json(),
+        client.get("/api/plans/9999/", headers=bearer).get_json(),
+        client.get("/api/plans/?nothing=1", headers=bearer).get_json(),
+        client.post("/api/plans/", headers=bearer, json={"total_amount": "-1", "customer_email": "x"}).get_json(),
+        client.post("/token/", json={"username": "amal", "password": "wrong"}).get_json(),
+    ]
+    for problem in answers:
+        assert pseudo_language.OPEN in problem["detail"]
+        assert untranslated.in_problem(problem) == []
