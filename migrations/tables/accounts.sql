@@ -312,12 +312,20 @@ CREATE TABLE operator_acts (
     user_id bigint CONSTRAINT fk_operator_acts_user_id REFERENCES users (id),
     refund_id bigint,
     reason text,
+    detail text,
     created_at timestamptz NOT NULL,
+    CONSTRAINT ck_operator_acts_detail CHECK (
+        detail IS NOT NULL OR kind NOT IN ('mail_resent', 'job_retried', 'job_cleared')
+    ),
     CONSTRAINT ck_operator_acts_kind CHECK (kind IN (
         'set_up', 'merchant_approved', 'merchant_declined', 'merchant_deactivated', 'merchant_reactivated',
-        'merchant_objected', 'account_deactivated', 'account_reactivated', 'factor_removal_asked', 'refund_released', 'refund_withheld'
+        'merchant_objected', 'merchant_renamed', 'account_deactivated', 'account_reactivated', 'factor_removal_asked',
+        'refund_released', 'refund_withheld', 'mail_resent', 'job_retried', 'job_cleared', 'jobs_cleared'
     )),
-    CONSTRAINT ck_operator_acts_subject CHECK (num_nonnulls(merchant_id, user_id) >= 1)
+    CONSTRAINT ck_operator_acts_subject CHECK (
+        num_nonnulls(merchant_id, user_id) >= 1
+        OR kind IN ('mail_resent', 'job_retried', 'job_cleared', 'jobs_cleared')
+    )
 );
 
 CREATE INDEX ix_operator_acts_merchant_id_id ON operator_acts (merchant_id, id) WHERE merchant_id IS NOT NULL;

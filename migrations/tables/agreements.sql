@@ -85,7 +85,9 @@ CREATE INDEX ix_reschedule_proposals_plan_id_id ON reschedule_proposals (plan_id
 CREATE UNIQUE INDEX uq_reschedule_proposals_open_plan_id ON reschedule_proposals (plan_id) WHERE ended_at IS NULL;
 
 CREATE TABLE disputes (
-    plan_id bigint CONSTRAINT pk_disputes PRIMARY KEY CONSTRAINT fk_disputes_plan_id REFERENCES plans (id),
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_disputes PRIMARY KEY,
+    plan_id bigint NOT NULL CONSTRAINT fk_disputes_plan_id REFERENCES plans (id),
+    user_id bigint NOT NULL CONSTRAINT fk_disputes_user_id REFERENCES users (id),
     opened_at timestamptz NOT NULL,
     answered_at timestamptz,
     answered_by bigint CONSTRAINT fk_disputes_answered_by REFERENCES users (id),
@@ -94,12 +96,16 @@ CREATE TABLE disputes (
     ended_at timestamptz,
     outcome varchar(9),
     ended_by bigint CONSTRAINT fk_disputes_ended_by REFERENCES users (id),
+    moved_at timestamptz,
     CONSTRAINT fk_disputes_answer FOREIGN KEY (plan_id, answer_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_disputes_answered CHECK (
         (answered_at IS NULL) = (answer_id IS NULL) AND (insisted_at IS NULL OR answered_at IS NOT NULL)
     ),
     CONSTRAINT ck_disputes_ended CHECK ((ended_at IS NULL) = (outcome IS NULL)),
-    CONSTRAINT ck_disputes_outcome CHECK (outcome IN ('accepted', 'cancelled', 'paid', 'stands', 'void'))
+    CONSTRAINT ck_disputes_moved CHECK (moved_at IS NULL OR ended_at IS NOT NULL),
+    CONSTRAINT ck_disputes_outcome CHECK (outcome IN ('accepted', 'cancelled', 'corrected', 'paid', 'stands', 'void'))
 );
 
-CREATE INDEX ix_disputes_open_opened_at ON disputes (opened_at, plan_id) WHERE ended_at IS NULL;
+CREATE INDEX ix_disputes_open_opened_at ON disputes (opened_at, id) WHERE ended_at IS NULL;
+CREATE INDEX ix_disputes_user_id ON disputes (user_id);
+CREATE UNIQUE INDEX uq_disputes_plan_id ON disputes (plan_id) WHERE moved_at IS NULL;

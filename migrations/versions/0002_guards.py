@@ -27,6 +27,7 @@ GUARDS = (
     "plans_two_parties",
     "plans_business_live",
     "acceptances_fixed",
+    "disputes_fixed",
     "reschedule_proposals_fixed",
     "proposals_void",
     "payments_fixed",

@@ -11,7 +11,7 @@ CancelCause = Literal["lapsed", "withdrawn", "void"]
 """Why a plan was cancelled without its merchant: it was not accepted in time; the customer withdrew; the operator
 decided that it is not the customer's."""
 
-DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
+DisputeOutcome = Literal["accepted", "cancelled", "corrected", "paid", "stands", "void"]
 """How a dispute ended: the customer accepted the plan, the plan was cancelled or paid, or the operator decided."""
 DISPUTE_OUTCOMES: Final[tuple[DisputeOutcome, ...]] = get_args(DisputeOutcome)
 

@@ -80,7 +80,7 @@ def operator_act_words(act: OperatorAct) -> str:
     """An act of an operator in a sentence."""
     by = act.actor.display_name if act.actor is not None else None
     subject = act.merchant.business_name if act.merchant is not None else act.user.display_name if act.user else ""
-    return labels.operator_act(act.kind, by, subject)
+    return labels.operator_act(act.kind, by, subject, act.detail)
 
 
 def security_event_words(event: SecurityEvent) -> str:

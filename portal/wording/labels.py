@@ -72,11 +72,16 @@ OPERATOR_ACTS: Final = {
     "merchant_deactivated": _l("%(by)s deactivated %(subject)s."),
     "merchant_reactivated": _l("%(by)s reactivated %(subject)s."),
     "merchant_objected": _l("%(by)s objected for %(subject)s."),
+    "merchant_renamed": _l("%(by)s changed the name of %(subject)s, which was %(detail)s."),
     "account_deactivated": _l("%(by)s deactivated the account of %(subject)s."),
     "account_reactivated": _l("%(by)s reactivated the account of %(subject)s."),
     "factor_removal_asked": _l("%(by)s asked for the removal of the second factors of %(subject)s."),
     "refund_released": _l("%(by)s released a refund of %(subject)s."),
     "refund_withheld": _l("%(by)s withheld a refund of %(subject)s."),
+    "mail_resent": _l("%(by)s had mail %(detail)s sent again, which had failed."),
+    "job_retried": _l("%(by)s started the failed job %(detail)s again."),
+    "job_cleared": _l("%(by)s took the failed job %(detail)s off the list."),
+    "jobs_cleared": _l("%(by)s emptied the list of failed jobs."),
 }
 """By the kind of an act of an operator. `by` is the operator, or the owner who objects."""
 STANDINGS: Final = {
@@ -158,9 +163,10 @@ def figure(name: str, void: bool = False) -> str:
     return str(_("Credited or void") if void and name == "credited" else FIGURES[name])
 
 
-def operator_act(kind: str, by: str | None, subject: str) -> str:
-    """An act of an operator in a sentence. `by` is a name; None for the command line."""
-    return str(OPERATOR_ACTS[kind] % {"by": by or _("The command line"), "subject": subject})
+def operator_act(kind: str, by: str | None, subject: str, detail: str | None = None) -> str:
+    """An act of an operator in a sentence. `by` is a name; None for the command line. An erased detail is a dash."""
+    who = {"by": by or _("The command line"), "subject": subject, "detail": detail or "–"}
+    return str(OPERATOR_ACTS[kind] % who)
 
 
 def standing(code: str) -> str:

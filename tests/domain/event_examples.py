@@ -64,6 +64,7 @@ SENTENCES: Final[list[tuple[Payload, str]]] = [
     (DisputeUpheld(), "Disputed still, after the answer"),
     (DisputeEnded(outcome="accepted"), "Dispute over: the plan was accepted"),
     (DisputeEnded(outcome="cancelled"), "Dispute over: the plan was cancelled"),
+    (DisputeEnded(outcome="corrected"), "Dispute over: the email was corrected"),
     (DisputeEnded(outcome="paid"), "Dispute over: nothing remains"),
     (DisputeEnded(outcome="stands"), "Dispute decided: the plan stands"),
     (DisputeEnded(outcome="void"), "Dispute decided: the plan is void"),

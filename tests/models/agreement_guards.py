@@ -19,7 +19,7 @@ def an_acceptance(**columns: str) -> str:
 
 
 def a_dispute(**columns: str) -> str:
-    return insert("disputes", {"plan_id": ":plan", "opened_at": "now()"} | columns)
+    return insert("disputes", {"plan_id": ":plan", "user_id": ":omar", "opened_at": "now()"} | columns)
 
 
 def a_proposal(**columns: str) -> str:
@@ -33,6 +33,7 @@ def a_proposal(**columns: str) -> str:
     return text + insert("reschedule_proposals", good | columns)
 
 
+ENDED = {"ended_at": "now()", "outcome": "'stands'"}
 ACCEPTED = {"ended_at": "now()", "outcome": "'accepted'", "version": "'1'", "language": "'en'", "terms": "'I pay.'"}
 
 AGREEMENT_GUARDS = [
@@ -76,7 +77,16 @@ AGREEMENT_GUARDS = [
     Guard("accepted in no way", "ck_acceptances_way", an_acceptance(way="'wink'")),
     Guard("accepted without terms", "ck_acceptances_whole", an_acceptance(terms="''")),
     Guard("accepted twice", "pk_acceptances", an_acceptance() + ";" + an_acceptance()),
-    Guard("two disputes of one plan", "pk_disputes", a_dispute() + ";" + a_dispute()),
+    Guard("two disputes of one customer of a plan", "uq_disputes_plan_id", a_dispute() + ";" + a_dispute()),
+    Guard("an open dispute that moved", "ck_disputes_moved", a_dispute(moved_at="now()")),
+    Guard("a plan that moves with the dispute of its former customer", "plans_customer_fixed",
+          f"{a_dispute()};UPDATE plans SET customer_id = :badr WHERE id = :plan", by="plans_fixed"),
+    Guard("a dispute of another person", "disputes_fixed", f"{a_dispute()};UPDATE disputes SET user_id = :amal"),
+    Guard("a dispute that ends otherwise later", "disputes_fixed",
+          f"{a_dispute(**ENDED)};UPDATE disputes SET outcome = 'void'"),
+    Guard("a decided dispute that goes on", "disputes_fixed",
+          f"{a_dispute(**ENDED)};UPDATE disputes SET ended_at = NULL, outcome = NULL"),
+    Guard("a dispute deleted", "disputes_stay", a_dispute() + ";DELETE FROM disputes", by="disputes_fixed"),
     Guard("other terms afterwards", "acceptances_fixed",
           an_acceptance() + ";UPDATE acceptances SET terms = 'More', address = NULL"),
     Guard("another address", "acceptances_fixed", an_acceptance() + ";UPDATE acceptances SET address = '192.0.2.2'"),

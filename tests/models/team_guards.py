@@ -110,6 +110,7 @@ OPERATOR_GUARDS: Final = [
           NOT_LIVE.format("closing_at = now()"), beside=BESIDE),
     Guard("an act of no kind", "ck_operator_acts_kind", an_act(kind="'hugged'")),
     Guard("an act on nothing", "ck_operator_acts_subject", an_act(merchant_id="NULL")),
+    Guard("a mail sent again without its number", "ck_operator_acts_detail", an_act(kind="'mail_resent'")),
     Guard("a draft of no interval", "ck_plan_drafts_interval", a_draft(interval="'daily'")),
     Guard("a draft that failed at no time", "ck_plan_drafts_tried", a_draft(fault="'bad_email'")),
     Guard("terms without a name", "ck_usual_terms_named", terms(name="''")),

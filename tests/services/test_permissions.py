@@ -23,10 +23,19 @@ from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing, letterheads
 from portal.services.imports import contacts, imports, sending
+from portal.services.mail import delivery as mails
+from portal.services.maintenance import failed_jobs
 from portal.services.merchants import first_steps, usual_terms
 from portal.services.merchants.usual_terms import Terms
 from portal.services.notices import settings as notices
-from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
+from portal.services.operations import (
+    acts,
+    approvals,
+    closings,
+    lost_factors,
+    merchant_deactivations,
+    refund_releases,
+)
 from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import customer_emails, drafts, invitations, pairs, plans, shop_reports
 from portal.services.plans.pairs import Words
@@ -186,6 +195,11 @@ OF_OPERATORS: dict[str, Act] = {
     "decline a business": lambda actor, ids: approvals.decline(ids["amal"], actor=actor, reason="Why not"),
     "release a refund": lambda actor, ids: refund_releases.release(1, actor=actor),
     "withhold a refund": lambda actor, ids: refund_releases.withhold(1, actor=actor, reason="Why not"),
+    "send a dead mail again": lambda actor, ids: mails.resend(1, actor=actor),
+    "start a failed job again": lambda actor, ids: failed_jobs.retry("x", actor=actor),
+    "clear a failed job": lambda actor, ids: failed_jobs.clear("x", actor=actor),
+    "record an act on jobs": lambda actor, ids: acts.record_job("jobs_cleared", actor=actor),
+    "clear all failed jobs": lambda actor, ids: failed_jobs.clear_all(actor=actor),
     "clear a report": lambda actor, ids: shop_reports.clear(1, actor=actor),
     "remove lost factors": lambda actor, ids: lost_factors.ask(ids["omar"], actor=actor, reason="Why not"),
 }

@@ -48,6 +48,7 @@ DisabledFor: TypeAlias = Literal[
 DisputeOutcome: TypeAlias = Literal[
     "accepted",
     "cancelled",
+    "corrected",
     "paid",
     "stands",
     "void",
@@ -241,6 +242,7 @@ ErrorCode: TypeAlias = Literal[
     "refund_limit",
     "refused_address",
     "removal_waits",
+    "renamed_often",
     "repeated",
     "request_too_slow",
     "required",
@@ -2851,7 +2853,7 @@ class Client(Transport):
         """Correct the email of a plan
 
         While nothing was paid or tried and nothing accepted, the plan moves to the person of the right email.
-        The links of the former one end, and both addresses are told. Answers the plan.
+        The links of the former one end, and so does their dispute; both addresses are told. Answers the plan.
         """
         return self.one(
             Plan,
@@ -2908,7 +2910,8 @@ class Client(Transport):
     ) -> Dispute:
         """The dispute of a plan
 
-        For the plan's customer and merchant, also after its end. 404 if the plan was never disputed.
+        For the plan's customer and merchant, also after its end. 404 if its present customer never disputed the
+        plan.
         """
         return self.one(
             Dispute,

@@ -8,7 +8,6 @@ from portal.api import idempotency, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint
 from portal.errors import NotFound
-from portal.extensions import db
 from portal.models import Dispute
 from portal.services.adjustments import proposals
 from portal.services.agreements import acceptances, disputes, withdrawals
@@ -64,9 +63,9 @@ def dispute(plan_id: int, json: schemas.Nothing) -> Response:
 def dispute_show(plan_id: int) -> schemas.Dispute:
     """The dispute of a plan
 
-    For the plan's customer and merchant, also after its end. 404 if the plan was never disputed.
+    For the plan's customer and merchant, also after its end. 404 if its present customer never disputed the plan.
     """
-    row = db.session.get(Dispute, access.my_plan(caller().actor, plan_id).id)
+    row = Dispute.of_plan(access.my_plan(caller().actor, plan_id).id)
     if row is None:
         raise NotFound()
     return schemas.dispute(row)

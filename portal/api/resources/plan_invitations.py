@@ -63,7 +63,10 @@ def _links(plan: Plan) -> list[schemas.Link]:
     needs="invite",
     writes=True,
     forbidden="change_plan",
-    refuses={409: ("already_claimed", "erased", "shop_reported", "still_running"), 422: ("mail_limit", "plan_limit")},
+    refuses={
+        409: ("already_claimed", "disputed", "erased", "shop_reported", "still_running"),
+        422: ("mail_limit", "plan_limit"),
+    },
 )
 def create(plan_id: int, json: schemas.LinkChoice) -> Response:
     """Renew a link
@@ -117,7 +120,7 @@ def correct_email(plan_id: int, json: schemas.CustomerEmail) -> Response:
     """Correct the email of a plan
 
     While nothing was paid or tried and nothing accepted, the plan moves to the person of the right email. The links of
-    the former one end, and both addresses are told. Answers the plan.
+    the former one end, and so does their dispute; both addresses are told. Answers the plan.
     """
     access.our_plan(caller().actor, plan_id)
     key = idempotency.request_key(json)

@@ -1,14 +1,16 @@
 """Schemas of a plan's timeline."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
 from portal.api.schemas.kinds import Id, Instant, Money, Out, PageQuery, decimal
-from portal.domain.events import KINDS
+from portal.domain.events import KINDS, DisputeUpheld, PlanDisputed
 from portal.models import Event, Plan
 
 By = Literal["customer", "merchant", "operator", "system"]
+ACTS_OF_CUSTOMERS: Final = (PlanDisputed.kind, DisputeUpheld.kind)
+"""Acts that stay those of a customer when the plan goes to another email."""
 
 
 class TimelineEntry(Out, kw_only=True):
@@ -55,4 +57,5 @@ def _by(row: Event, plan: Plan) -> By:
         return "system"
     if row.actor.is_operator:
         return "operator"
-    return "customer" if row.actor_id == plan.customer_id else "merchant"
+    of_customer = row.actor_id == plan.customer_id or row.kind in ACTS_OF_CUSTOMERS
+    return "customer" if of_customer else "merchant"

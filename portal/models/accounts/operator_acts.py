@@ -17,11 +17,16 @@ ActKind = Literal[
     "merchant_deactivated",
     "merchant_reactivated",
     "merchant_objected",
+    "merchant_renamed",
     "account_deactivated",
     "account_reactivated",
     "factor_removal_asked",
     "refund_released",
     "refund_withheld",
+    "mail_resent",
+    "job_retried",
+    "job_cleared",
+    "jobs_cleared",
 ]
 ACT_KINDS: Final[tuple[ActKind, ...]] = get_args(ActKind)
 
@@ -30,7 +35,8 @@ class OperatorAct(Model):
     """One act of an operator: who (None: the command line), on which business or account, why, and when.
 
     `merchant_objected` is an owner's objection, whose text is the `reason`. `reason` is None without a text, or once it
-    is erased. `refund_id` is the refund of an act on a refund.
+    is erased. `refund_id` is the refund of an act on a refund. `merchant_renamed` is a change of the name by the
+    business. `detail` is the name before, the number of a mail, or the id of a job.
     """
 
     __tablename__ = "operator_acts"
@@ -44,6 +50,7 @@ class OperatorAct(Model):
     user_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
     refund_id: Mapped[int | None] = mapped_column(BigInteger)
     reason: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[Instant]
 
     actor: Mapped[User | None] = relationship(foreign_keys=[actor_id])
@@ -51,7 +58,14 @@ class OperatorAct(Model):
     user: Mapped[User | None] = relationship(foreign_keys=[user_id])
 
     __table_args__ = (
-        CheckConstraint("num_nonnulls(merchant_id, user_id) >= 1", name="subject"),
+        CheckConstraint(
+            "detail IS NOT NULL OR kind NOT IN ('mail_resent', 'job_retried', 'job_cleared')", name="detail"
+        ),
+        CheckConstraint(
+            "num_nonnulls(merchant_id, user_id) >= 1"
+            " OR kind IN ('mail_resent', 'job_retried', 'job_cleared', 'jobs_cleared')",
+            name="subject",
+        ),
         Index("ix_operator_acts_merchant_id_id", "merchant_id", "id", postgresql_where=text("merchant_id IS NOT NULL")),
         Index("ix_operator_acts_user_id_id", "user_id", "id", postgresql_where=text("user_id IS NOT NULL")),
     )

@@ -9,16 +9,18 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Select,
     String,
     Text,
+    select,
     text,
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.domain.events import DISPUTE_OUTCOMES, DisputeOutcome
-from portal.extensions import Model
+from portal.extensions import Model, db
 from portal.models.accounts.merchants import Merchant
-from portal.models.columns import Grams, Instant, UserId, is_one_line
+from portal.models.columns import Grams, Id, Instant, UserId, is_one_line
 from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
 
@@ -92,14 +94,17 @@ class Acceptance(Model):
 
 
 class Dispute(Model):
-    """The customer's statement that a plan is not theirs, the business's answer, and how it ended.
+    """The statement of a plan's customer that it is not theirs, the business's answer, and how it ended.
 
-    `insisted_at`: the customer upheld the dispute after the answer. `answer` is None once it is erased.
+    `insisted_at`: the customer upheld the dispute after the answer. `answer` is None once it is erased. `moved_at`: the
+    plan went to another person, who may dispute it, too. A plan has one dispute that has not moved.
     """
 
     __tablename__ = "disputes"
 
-    plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"), primary_key=True, autoincrement=False)
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"))
+    user_id: Mapped[UserId]
     opened_at: Mapped[Instant]
     answered_at: Mapped[Instant | None]
     answered_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
@@ -110,6 +115,7 @@ class Dispute(Model):
         Enum(*DISPUTE_OUTCOMES, name="outcome", native_enum=False, create_constraint=True)
     )
     ended_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
+    moved_at: Mapped[Instant | None]
 
     answer: Mapped[str | None] = column_property(typed_text(answer_id))
     plan: Mapped[Plan] = relationship()
@@ -121,5 +127,19 @@ class Dispute(Model):
             name="answered",
         ),
         CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended"),
-        Index("ix_disputes_open_opened_at", "opened_at", "plan_id", postgresql_where=text("ended_at IS NULL")),
+        CheckConstraint("moved_at IS NULL OR ended_at IS NOT NULL", name="moved"),
+        Index("ix_disputes_open_opened_at", "opened_at", "id", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_disputes_user_id", "user_id"),
+        Index("uq_disputes_plan_id", "plan_id", unique=True, postgresql_where=text("moved_at IS NULL")),
     )
+
+    @staticmethod
+    def of_plan(plan_id: int) -> "Dispute | None":
+        """The dispute of the plan's present customer, open or ended, read again."""
+        return db.session.scalar(Dispute.current(plan_id))
+
+    @staticmethod
+    def current(plan_id: int) -> Select["Dispute"]:
+        """The statement of `of_plan`."""
+        query = select(Dispute).where(Dispute.plan_id == plan_id, Dispute.moved_at.is_(None))
+        return query.execution_options(populate_existing=True)

@@ -186,11 +186,11 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         .where(Acceptance.user_id == user_id)
         .order_by(Acceptance.plan_id),
         "disputes": select(
-            Dispute.plan_id, Dispute.opened_at, Dispute.answered_at, Dispute.answer, Dispute.insisted_at,
-            Dispute.ended_at, Dispute.outcome,
+            Dispute.plan_id, Dispute.opened_at, Dispute.answered_at, Dispute.answer.label("answer"),
+            Dispute.insisted_at, Dispute.ended_at, Dispute.outcome,
         )
-        .where(Dispute.plan_id.in_(mine))
-        .order_by(Dispute.plan_id),
+        .where(Dispute.user_id == user_id)
+        .order_by(Dispute.id),
         "installments": select(
             Installment.plan_id, Installment.number, Installment.due_date, Installment.amount, Installment.currency,
             Installment.paid, Installment.credited, Installment.written_off, Installment.moved, Installment.paid_at,
@@ -202,15 +202,15 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         "payments": select(
             Payment.id, Payment.plan_id, Payment.amount, Payment.currency, Payment.state,
             case((Payment.method.in_(RECORDED_METHODS), Payment.method), else_="card").label("method"),
-            Payment.automatic, Payment.received_on, Payment.reference, Payment.refunded, Payment.reversed,
-            Payment.decline_code, Payment.created_at, Payment.settled_at, Payment.value_at, Payment.reversed_at,
-            Payment.wins_back_id.label("wins_back"),
+            Payment.automatic, Payment.received_on, Payment.reference.label("reference"), Payment.refunded,
+            Payment.reversed, Payment.decline_code, Payment.created_at, Payment.settled_at, Payment.value_at,
+            Payment.reversed_at, Payment.wins_back_id.label("wins_back"),
         )
         .where(Payment.customer_id == user_id)
         .order_by(Payment.id),
         "refunds": select(
-            Refund.id, Refund.payment_id, Refund.plan_id, Refund.amount, Refund.currency, Refund.state, Refund.reason,
-            Refund.created_at, Refund.settled_at,
+            Refund.id, Refund.payment_id, Refund.plan_id, Refund.amount, Refund.currency, Refund.state,
+            Refund.reason.label("reason"), Refund.created_at, Refund.settled_at,
         )
         .where(Refund.customer_id == user_id)
         .order_by(Refund.id),

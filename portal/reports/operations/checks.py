@@ -212,10 +212,11 @@ AGREEMENTS: Final = Check(
                EXISTS (SELECT FROM events WHERE plan_id = plans.id AND kind IN ('installment.late', 'reminder.sent')
                        AND created_at > plans.lapses_at - interval '30 days')
                OR automatic_method_id IS NOT NULL)),
-           (SELECT count(*) FROM plans FULL JOIN disputes ON disputes.plan_id = plans.id
-            WHERE (disputes.plan_id IS NOT NULL OR plans.disputed_at IS NOT NULL)
-              AND (plans.disputed_at, plans.dispute_ended_at)
-                  IS DISTINCT FROM (disputes.opened_at, disputes.ended_at)),
+           (SELECT count(*) FROM plans
+            FULL JOIN (SELECT * FROM disputes WHERE moved_at IS NULL) AS dispute ON dispute.plan_id = plans.id
+            WHERE (dispute.plan_id IS NOT NULL OR plans.disputed_at IS NOT NULL)
+              AND (plans.disputed_at, plans.dispute_ended_at, plans.customer_id)
+                  IS DISTINCT FROM (dispute.opened_at, dispute.ended_at, dispute.user_id)),
            (SELECT count(*) FROM acceptances LEFT JOIN plans ON plans.id = acceptances.plan_id
             WHERE (acceptances.accepted_at, acceptances.user_id)
                   IS DISTINCT FROM (plans.accepted_at, plans.customer_id))

@@ -13,7 +13,7 @@ def open_disputes(*, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = Non
     """The open disputes with their plans and businesses, the oldest first."""
     query = select(Dispute).where(Dispute.ended_at.is_(None))
     query = query.options(joinedload(Dispute.plan).joinedload(Plan.merchant))
-    return paging.fetch(query, Dispute.opened_at, Dispute.plan_id, descending=False, limit=limit, cursor=cursor)
+    return paging.fetch(query, Dispute.opened_at, Dispute.id, descending=False, limit=limit, cursor=cursor)
 
 
 def count() -> int:

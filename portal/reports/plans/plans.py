@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, typed_text
-from portal.domain.events import KINDS, CustomerUpdated
+from portal.domain.events import KINDS, CustomerUpdated, DisputeAnswered, DisputeEnded, DisputeUpheld, PlanDisputed
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Allocation, Customer, DueTotal, Event, Installment, Invitation, Payment, Plan, User
@@ -25,6 +25,7 @@ NEWEST_PAYMENTS: Final = 50
 """How many payments a plan's page shows."""
 UNOPENED_AFTER: Final = timedelta(days=2)
 """The age from which a customer's link that nobody opened counts as unopened."""
+OF_DISPUTES: Final = (PlanDisputed.kind, DisputeAnswered.kind, DisputeUpheld.kind, DisputeEnded.kind)
 _PARTIES: Final = joinedload(Plan.merchant), joinedload(Plan.customer), joinedload(Plan.open_proposal)
 
 
@@ -238,11 +239,15 @@ def list_timeline(
 
 
 def find_timeline(plan_id: int, *, private: bool) -> Select[Event]:
-    """The events of a plan, in no order. `private`: also those of the business's own words about its customer.
+    """The events of a plan, in no order. `private`: also those of the business's own words about its customer, and of
+    disputes with a person who had the plan before its email was corrected.
 
     Leaves out kinds that this version does not know: a newer version writes them while an upgrade is under way.
     """
     query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS))
     if not private:
-        query = query.where(or_(Event.kind != CustomerUpdated.kind, Event.data.has_key("before_id")))
+        moved = Event.data.has_key("before_id")
+        query = query.where(or_(Event.kind != CustomerUpdated.kind, moved))
+        given = select(func.max(Event.id)).where(Event.plan_id == plan_id, Event.kind == CustomerUpdated.kind, moved)
+        query = query.where(or_(Event.kind.not_in(OF_DISPUTES), Event.id > func.coalesce(given.scalar_subquery(), 0)))
     return query

@@ -123,9 +123,10 @@ def update_merchant(actor: Actor, settings: Settings) -> None:
     """Change a merchant's settings. Zone (IANA), grace days and withdrawal days count for plans made afterwards.
 
     Only an owner changes the zone: a manager could begin another day, and refund a day's limit again.
-    Refuses: forbidden; not_found; Invalid on business_name, time_zone (also owners_zone, zone_before_closing),
-    grace_days (0 to MAX_GRACE_DAYS), withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged) and home_currency
-    (unknown, or `currency_fixed`: changed although a plan exists).
+    Operators keep a changed name in view: services/accounts/merchant_settings.py.
+    Refuses: forbidden; not_found; Invalid on business_name (also renamed_often), time_zone (also owners_zone,
+    zone_before_closing), grace_days (0 to MAX_GRACE_DAYS), withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged)
+    and home_currency (unknown, or `currency_fixed`: changed although a plan exists).
     """
     merchant_settings.apply(merchant_settings.lock(actor), settings, actor)
 

@@ -1,6 +1,8 @@
 """The settings of a business: its name, home currency, time zone, grace days and withdrawal days."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -10,10 +12,13 @@ from portal.domain.permissions import Actor
 from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.errors import Fault, Invalid, NotFound
 from portal.extensions import db
-from portal.models import ApiKey, Membership, Merchant
-from portal.services.accounts import hats
+from portal.models import ApiKey, Membership, Merchant, OperatorAct
+from portal.services.accounts import hats, operators
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import violated
+
+MAX_RENAMES: Final = 5
+"""Changes of a business's name in 24 hours: each may be mailed to operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,9 @@ def apply(merchant: Merchant, settings: Settings, actor: Actor, *, others: tuple
     days = merchant.withdrawal_days if settings.withdrawal_days is None else settings.withdrawal_days
     if not 0 <= days <= MAX_WITHDRAWAL_DAYS:
         faults.append(Fault("withdrawal_days", "withdrawal_days", limit=MAX_WITHDRAWAL_DAYS))
+    name = merchant.business_name
+    if not faults and typed_text.read(settings.business_name) != name and _renames_today(merchant.id) >= MAX_RENAMES:
+        faults.append(Fault("business_name", "renamed_often", limit=MAX_RENAMES))
     if faults:
         raise Invalid(*faults)
     merchant.business_name = typed_text.read(settings.business_name)
@@ -67,6 +75,22 @@ def apply(merchant: Merchant, settings: Settings, actor: Actor, *, others: tuple
         if violated(error) == "home_currency_fixed":
             raise Invalid(Fault("home_currency", "currency_fixed")) from error
         raise
+    if merchant.business_name != name:
+        _record_rename(merchant, name, actor)
+
+
+def _renames_today(merchant_id: int) -> int:
+    of_merchant = OperatorAct.merchant_id == merchant_id, OperatorAct.kind == "merchant_renamed"
+    query = select(func.count()).where(*of_merchant, OperatorAct.created_at > clock.now() - timedelta(days=1))
+    return db.session.scalar(query) or 0
+
+
+def _record_rename(merchant: Merchant, before: str, actor: Actor) -> None:
+    """Keep the former name for operators, who get a mail if they approved it, or if the new one reads like another."""
+    act_id = operators.write_act("merchant_renamed", by=actor.user_id, merchant=merchant, detail=before)
+    was_looked_at = merchant.approved_at is not None and not operators.approves_at_once(is_demo=False)
+    if was_looked_at or operators.reads_like_another(merchant):
+        operators.tell_of_act(act_id)
 
 
 def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> list[Fault]:

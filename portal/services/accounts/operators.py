@@ -1,11 +1,15 @@
-"""The operators of an installation, and the mail that tells them of businesses that wait for approval."""
+"""The operators of an installation, and the mails that tell them of acts and of businesses that wait for approval.
+
+Called inside a unit of work; never commits.
+"""
 
 from flask import current_app
 from sqlalchemy import select
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import Membership, Merchant, User
+from portal.models import Membership, Merchant, OperatorAct, Refund, User
+from portal.models.accounts.operator_acts import ActKind
 from portal.services import emails
 
 
@@ -23,6 +27,49 @@ def approves_at_once(*, is_demo: bool) -> bool:
 def takes_merchants() -> bool:
     """Whether new businesses may register: MERCHANT_REGISTRATION is not closed."""
     return bool(current_app.config["QIST"].merchant_registration != "closed")
+
+
+def write_act(
+    kind: ActKind,
+    *,
+    by: int | None,
+    merchant: Merchant | None = None,
+    user: User | None = None,
+    refund: Refund | None = None,
+    reason: str = "",
+    detail: str | None = None,
+) -> int:
+    """Write an act of an operator, or of a business that operators look at. Returns its id."""
+    act = OperatorAct(
+        kind=kind,
+        actor_id=by,
+        merchant_id=merchant.id if merchant is not None else None,
+        user_id=user.id if user is not None else None,
+        refund_id=refund.id if refund is not None else None,
+        reason=reason or None,
+        detail=detail,
+        created_at=clock.now(),
+    )
+    db.session.add(act)
+    db.session.flush()
+    return act.id
+
+
+def reads_like_another(merchant: Merchant) -> bool:
+    """Whether the name of this business reads like that of another (domain/lookalikes.py)."""
+    alike = Merchant.name_skeleton == merchant.name_skeleton, Merchant.name_skeleton != "", Merchant.id != merchant.id
+    return db.session.scalar(select(Merchant.id).where(*alike).limit(1)) is not None
+
+
+def tell_of_act(act_id: int) -> None:
+    """Mail an act to every operator who is not deactivated."""
+    for operator_id in operator_ids():
+        emails.post(
+            "operator_act",
+            to_user_id=operator_id,
+            dedupe_key=f"operator_act:{act_id}:{operator_id}",
+            data={"act_id": act_id},
+        )
 
 
 def tell_of_waiting(owner_id: int) -> None:

@@ -118,6 +118,7 @@ def _correct(user_id: int, email: str, asker: Asker) -> None:
 def ask_change(user_id: int, email: str, *, password: str, asker: Asker) -> None:
     """Mail a proof to the email that an account wants. The account keeps its own until the new one is proven.
 
+    An email that has plans already is told by mail what to do, as in every mode: it needs an account of its own.
     Refuses: not_found; Invalid on email (malformed, unchanged; with EMAIL_CONFIRMATION=off also `email_taken`) and
     current_password (wrong); email_changed (the last change can still be undone); mail_limit (429); busy.
     """
@@ -141,7 +142,8 @@ def _ask_change(user_id: int, email: str, asker: Asker) -> None:
     if not user.is_proven:
         raise Refused("not_found", about="account")
     email_changes.require_settled(user_id)
-    if not _confirmed() and _holder_of(email) is not None:
+    holder = _holder_of(email)
+    if not _confirmed() and holder is not None and holder.is_claimed:
         raise Invalid(Fault("email", "email_taken"))
     _post(user, email, asker)
 

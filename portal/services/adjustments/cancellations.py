@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
+from portal.models import Dispute
 from portal.services import row_facts, texts
 from portal.services.agreements import voiding
 from portal.services.idempotency import RequestKey
@@ -100,11 +101,11 @@ def _cancel(
     if refund:
         actor.require("refund")
         refunds.check_amount(refund, limit, plan.currency)
-    was_disputed = plan.disputed
+    dispute = Dispute.of_plan(plan.id) if plan.disputed else None
     reason_id = texts.keep(plan.id, "reason", reason)
     voiding.void(plan, rows, by=actor.user_id, reason_id=reason_id)
-    if was_disputed:
-        notices.tell_customer("dispute_ended", plan)
+    if dispute is not None:
+        notices.tell_of_dispute("dispute_ended", plan, dispute.id)
     else:
         notices.tell_change("plan_cancelled", plan, amount=remaining, before=remaining, reason_id=reason_id)
     refund_ids: tuple[int, ...] = ()

@@ -114,6 +114,7 @@ def follow_up() -> int:
     now = clock.now()
     waiting = select(Plan.id).where(Plan.state == "active", Plan.lapses_at.is_not(None))
     answered = select(Dispute.plan_id).where(Dispute.plan_id == Plan.id, Dispute.answered_at.is_not(None))
+    answered = answered.where(Dispute.ended_at.is_(None))
     lapsed = Plan.lapses_at <= now
     asking = (Plan.lapses_at <= now + agreement.LAPSES_AFTER - ASKED_AGAIN_AFTER) & Plan.asked_again_at.is_(None)
     query = waiting.where(or_(lapsed & ~answered.exists(), asking & ~Plan.disputed)).order_by(Plan.lapses_at).limit(500)
@@ -128,7 +129,7 @@ def _follow_up(plan_id: int) -> None:
         return
     now = clock.now()
     if plan.lapses_at <= now:
-        dispute = db.session.get(Dispute, plan.id)
+        dispute = Dispute.of_plan(plan.id) if plan.disputed else None
         if (dispute is None or dispute.answered_at is None) and Payment.in_flight_of_plan(plan.id) is None:
             voiding.void(plan, Installment.lock_of_plan(plan.id), by=None, cause="lapsed")
             notices.tell_business("lapsed", plan)

@@ -35,7 +35,8 @@ class Disputed(Result):
 
 @unit_of_work
 def dispute(plan_id: int, *, customer_id: int, request_key: RequestKey | None = None) -> Disputed:
-    """The customer says that the plan is not theirs: once, and before accepting it.
+    """The customer says that the plan is not theirs: once, and before accepting it. After a correction of the email the
+    new customer may say so, too.
 
     The plan is not late, causes no reminder, and automatic payment of it ends. The business makes no plan for this
     person until they allow it. Business and operators are told.
@@ -54,13 +55,15 @@ def dispute(plan_id: int, *, customer_id: int, request_key: RequestKey | None = 
     if plan.automatic_method_id is not None:
         plan.automatic_method_id = plan.automatic_since = None
         events.record(AutomaticPaymentOff(), plan_id=plan.id, by=customer_id)
-    db.session.add(Dispute(plan_id=plan.id, opened_at=plan.disputed_at))
+    row = Dispute(plan_id=plan.id, user_id=customer_id, opened_at=plan.disputed_at)
+    db.session.add(row)
+    db.session.flush()
     pair = pairs.lock(plan.merchant_id, customer_id)
     pair.barred_at = plan.disputed_at
     events.record(PlanDisputed(), plan_id=plan.id, by=customer_id)
-    notices.tell_customer("plan_disputed", plan)
-    notices.tell_business("disputed", plan)
-    notices.tell_operators("disputed", plan)
+    notices.tell_of_dispute("plan_disputed", plan, row.id)
+    notices.tell_business("disputed", plan, about=row.id)
+    notices.tell_operators("disputed", plan, about=row.id)
     return Disputed(row_facts.changed_plan(plan.id))
 
 
@@ -93,7 +96,7 @@ def answer(plan_id: int, *, actor: Actor, text: str, request_key: RequestKey | N
     row.answer_id = texts.keep(plan.id, "answer", text)
     row.answered_at, row.answered_by = clock.now(), actor.user_id
     events.record(DisputeAnswered(reason_id=row.answer_id), plan_id=plan.id, by=actor.user_id)
-    notices.tell_customer("dispute_answered", plan)
+    notices.tell_of_dispute("dispute_answered", plan, row.id)
     return Answered(row_facts.changed_plan(plan.id))
 
 
@@ -110,8 +113,8 @@ def uphold(plan_id: int, *, customer_id: int, request_key: RequestKey | None = N
     if row.insisted_at is None:
         row.insisted_at = clock.now()
         events.record(DisputeUpheld(), plan_id=plan.id, by=customer_id)
-        notices.tell_business("upheld", plan)
-        notices.tell_operators("upheld", plan)
+        notices.tell_business("upheld", plan, about=row.id)
+        notices.tell_operators("upheld", plan, about=row.id)
     return Upheld(row_facts.changed_plan(plan.id))
 
 
@@ -143,9 +146,9 @@ def decide(plan_id: int, *, actor: Actor, decision: Decision) -> None:
         agreement.end_dispute(plan, "stands", by=actor.user_id)
         if not plan.counted:
             agreement.count(plan, rows, by=actor.user_id)
-    notices.tell_customer("dispute_ended", plan)
-    notices.tell_business(decision, plan)
-    notices.tell_operators(decision, plan)
+    notices.tell_of_dispute("dispute_ended", plan, row.id)
+    notices.tell_business(decision, plan, about=row.id)
+    notices.tell_operators(decision, plan, about=row.id)
 
 
 def decidable_at(row: Dispute) -> datetime:
@@ -155,6 +158,7 @@ def decidable_at(row: Dispute) -> datetime:
 
 def _open(plan: Plan) -> Dispute:
     """The open dispute of a locked plan. Refuses: not_disputed."""
-    if not plan.disputed:
+    row = Dispute.of_plan(plan.id) if plan.disputed else None
+    if row is None:
         raise Refused("not_disputed")
-    return db.session.get_one(Dispute, plan.id, populate_existing=True)
+    return row

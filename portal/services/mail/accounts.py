@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from portal.domain import clock, money
 from portal.extensions import db
-from portal.models import Email, EmailChange, EmailProof, Invitation, ShopReport, User
+from portal.models import Email, EmailChange, EmailProof, Invitation, Plan, ShopReport, User
 from portal.services.accounts import email_changes, password_resets, proofs
 from portal.services.mail.facts import Facts, NoLongerTrue, link, mail_kind, plan_of, progress, purchase, sender
 from portal.services.plans import invitations
@@ -23,6 +23,8 @@ SCHEDULE_ROWS: Final = 6
 def invitation(row: Email) -> Facts:
     """The invitation to a plan, with the link that exists, or a new one when its token can't be derived any more."""
     target = db.session.get_one(Invitation, row.data["invitation_id"], populate_existing=True)
+    if db.session.get_one(Plan, target.plan_id).disputed:
+        raise NoLongerTrue("plan_answered")
     token = invitations.token_of(target)
     if token is None and db.session.scalar(Invitation.live(target.token_hash, clock.now())) is not None:
         reissued = invitations.reissue(row.user_id, plan_id=target.plan_id)
@@ -125,11 +127,12 @@ def email_proof(row: Email) -> Facts:
 @mail_kind("email_known", lazy_pgettext("kind of mail", "You have an account"))
 def email_known(row: Email) -> Facts:
     """Words for the owner of an email with which somebody registered, or to which somebody wants to change."""
-    _proof_of(row)
+    proof = _proof_of(row)
     holder = db.session.get_one(User, row.to_user_id, populate_existing=True)
     return {
         **_asked(row),
         "has_account": holder.is_claimed,
+        "is_change": proof.user is not None and proof.user.is_proven,
         "url": link("/login" if holder.is_claimed else "/register?role=customer"),
         "reset_url": link("/password-resets/new"),
     }
@@ -205,6 +208,7 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
     return progress(rows) | {
         "merchant": plan.merchant.business_name,
         "reply_to": sender(plan.merchant_id)[1],
+        "asks": plan.is_asked,
         "total": money.show(plan.total, plan.currency),
         "installments": count,
         "interval": labels.interval(plan.interval),

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import counters, logs
 from portal.domain import clock
+from portal.domain.permissions import Actor
 from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db, session
 from portal.gateways import email
@@ -28,6 +29,7 @@ from portal.models import Email
 from portal.services import emails, mail_limits
 from portal.services.mail import content, rendering
 from portal.services.mail.facts import Facts, NoLongerTrue
+from portal.services.operations import acts
 from portal.services.unit_of_work import MAX_SECONDS, after_commit, end_reading, unit_of_work
 from portal.wording.isolation import unisolated
 from portal.wording.language import in_language
@@ -170,14 +172,16 @@ def _attempt(
 
 
 @unit_of_work
-def resend(email_id: int) -> None:
-    """Queue a dead mail again with all its attempts. Refuses: not_found; not_dead."""
+def resend(email_id: int, *, actor: Actor) -> None:
+    """Queue a dead mail again with all its attempts. Operators are told. Refuses: forbidden; not_found; not_dead."""
+    by = acts.require(actor)
     row = db.session.get(Email, email_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise NotFound()
     if row.state != "dead":
         raise Refused("not_dead")
     row.state, row.attempts, row.next_try_at, row.ended_at = "waiting", 0, clock.now(), None
+    acts.record("mail_resent", by=by, detail=str(row.id))
     after_commit(emails.enqueue_drain)
 
 

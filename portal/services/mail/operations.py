@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from portal.extensions import db
 from portal.models import Email, Merchant, OperatorAct
+from portal.services.accounts.operators import reads_like_another
 from portal.services.mail.facts import Facts, NoLongerTrue, link, mail_kind
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
@@ -55,11 +56,12 @@ def operator_act(row: Email) -> Facts:
     act = db.session.get(OperatorAct, row.data["act_id"])
     if act is None:
         raise NoLongerTrue("registration_gone")
-    path = f"/operator/merchants/{act.merchant_id}" if act.merchant_id else f"/operator/accounts/{act.user_id}"
+    by = act.actor.display_name if act.actor else None
     return {
-        "sentence": labels.operator_act(act.kind, act.actor.display_name if act.actor else None, subject_of(act)),
+        "sentence": labels.operator_act(act.kind, by, subject_of(act), act.detail),
+        "alike": act.kind == "merchant_renamed" and act.merchant is not None and reads_like_another(act.merchant),
         "reason": act.reason,
-        "url": link(path),
+        "url": link(_path_of(act)),
     }
 
 
@@ -102,6 +104,14 @@ def account_notice(row: Email) -> Facts:
     """The deactivation of an account, or its end, for its person."""
     act = db.session.get_one(OperatorAct, row.data["act_id"])
     return _notice(act.kind, "", act.reason, link("/login") if act.kind == "account_reactivated" else None)
+
+
+def _path_of(act: OperatorAct) -> str:
+    if act.kind == "mail_resent":
+        return f"/outbox/{act.detail}"
+    if act.merchant_id is not None:
+        return f"/operator/merchants/{act.merchant_id}"
+    return f"/operator/accounts/{act.user_id}" if act.user_id is not None else "/operator"
 
 
 def subject_of(act: OperatorAct) -> str:

@@ -25,10 +25,13 @@ def receipt(row: Email) -> Facts:
     lost = sum(installment.payable for installment in rows) if not remaining and plan.cancelled_at is None else 0
     returned = sum(part.returned for part in payment.allocations)
     won = db.session.get_one(Payment, payment.wins_back_id) if payment.wins_back_id is not None else None
-    coming = next((installment for installment in rows if installment.is_open), None)
+    unsettled = plan.is_asked or plan.disputed
+    coming = next((installment for installment in rows if installment.is_open and not unsettled), None)
     return (
         progress(rows)
         | {
+            "asks": plan.is_asked and not plan.disputed,
+            "disputed": plan.disputed,
             "amount": money.show(payment.amount, plan.currency),
             "purchase": purchase(plan),
             "paid_on": paid_on(payment, plan),
@@ -48,7 +51,7 @@ def receipt(row: Email) -> Facts:
             ],
             "won": {"paid_on": paid_on(won, plan)} if won is not None else None,
             "not_owed": money.show(returned, plan.currency) if returned else None,
-            "remaining": money.show(remaining, plan.currency) if remaining else None,
+            "remaining": money.show(remaining, plan.currency) if remaining and not unsettled else None,
             "written_off": money.show(lost, plan.currency) if lost else None,
             "next": {
                 "amount": money.show(coming.remaining, plan.currency),
@@ -108,6 +111,7 @@ def payment_reversed(row: Email) -> Facts:
             "how": _method_words(payment),
             "refunded": not payment.reversed,
             "asks": plan.is_asked,
+            "disputed": plan.disputed,
             "remaining": money.show(sum(installment.remaining for installment in rows), plan.currency),
             "written_off": money.show(payable, plan.currency) if coming is None else None,
             "stopped": stopped,

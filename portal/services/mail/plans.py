@@ -81,7 +81,7 @@ def plan_disputed(row: Email) -> Facts:
             _("You said that this plan of %(merchant)s is not yours: %(purchase)s.", **who),
             _("You get no reminders of it, and nothing of it is collected. %(merchant)s was told, and so was the "
               "operator of this site.", **who),
-            _("%(merchant)s cancels the plan or answers you. We write to you then.", **who),
+            _("%(merchant)s cancels the plan, corrects its email or answers you. We write to you then.", **who),
             _("%(merchant)s can make no new plan for you until you allow it on your account’s page.", **who),
         ],
         plan=plan,
@@ -92,8 +92,8 @@ def plan_disputed(row: Email) -> Facts:
 def dispute_answered(row: Email) -> Facts:
     """The business's answer to a dispute."""
     plan, _rows = plan_of(row.plan_id)
-    dispute = db.session.get_one(Dispute, plan.id)
-    if not plan.disputed or dispute.answered_at is None:
+    dispute = db.session.get_one(Dispute, row.data["dispute_id"])
+    if dispute.ended_at is not None or dispute.answered_at is None or dispute.insisted_at is not None:
         raise NoLongerTrue("dispute_over")
     who = {"merchant": plan.merchant.business_name, "purchase": purchase(plan)}
     until = _day(plan, disputes.decidable_at(dispute))
@@ -124,7 +124,7 @@ def dispute_ended(row: Email) -> Facts:
         "stands": _("The operator of this site decided about the plan of %(merchant)s that you said is not yours: "
                     "%(purchase)s. It stands, and its amounts are due on their days.", **who),
     }  # fmt: skip
-    dispute = db.session.get_one(Dispute, plan.id)
+    dispute = db.session.get_one(Dispute, row.data["dispute_id"])
     if dispute.outcome not in words:
         raise NoLongerTrue("dispute_over")
     return notice(

@@ -1,4 +1,4 @@
-"""Record an act of an operator, and tell all operators. Called inside a unit of work; never commits."""
+"""Record an act of an operator, and tell all operators. Called inside a unit of work, except for acts on jobs."""
 
 from datetime import timedelta
 from typing import Final
@@ -14,6 +14,7 @@ from portal.models.accounts.operator_acts import ActKind
 from portal.services import emails
 from portal.services.accounts import api_keys, operators
 from portal.services.text_faults import read_text
+from portal.services.unit_of_work import unit_of_work
 
 MAX_OBJECTIONS: Final = 5
 """Objections of one business in 24 hours."""
@@ -42,30 +43,21 @@ def record(
     user: User | None = None,
     refund: Refund | None = None,
     reason: str = "",
+    detail: str | None = None,
 ) -> int:
     """Write the act, and mail it to every operator who is not deactivated. Returns its id.
 
-    `by` is the id of the operator, or of the owner who objects; None for the command line.
+    `by` is the id of the operator, or of the owner who objects; None for the command line. `detail` as in OperatorAct.
     """
-    act = OperatorAct(
-        kind=kind,
-        actor_id=by,
-        merchant_id=merchant.id if merchant is not None else None,
-        user_id=user.id if user is not None else None,
-        refund_id=refund.id if refund is not None else None,
-        reason=reason or None,
-        created_at=clock.now(),
-    )
-    db.session.add(act)
-    db.session.flush()
-    for operator_id in operators.operator_ids():
-        emails.post(
-            "operator_act",
-            to_user_id=operator_id,
-            dedupe_key=f"operator_act:{act.id}:{operator_id}",
-            data={"act_id": act.id},
-        )
-    return act.id
+    act_id = operators.write_act(kind, by=by, merchant=merchant, user=user, refund=refund, reason=reason, detail=detail)
+    operators.tell_of_act(act_id)
+    return act_id
+
+
+@unit_of_work
+def record_job(kind: ActKind, *, actor: Actor, detail: str | None = None) -> None:
+    """Record what an operator did to a failed job, or to all of them. Refuses: forbidden; busy."""
+    record(kind, by=require(actor), detail=detail)
 
 
 def tell_owners(kind: str, merchant: Merchant, act_id: int) -> None:

@@ -49,9 +49,24 @@ def ask_anew(plan: Plan, installments: Collection[Installment]) -> None:
 def end_dispute(plan: Plan, outcome: DisputeOutcome, *, by: int | None) -> None:
     """End the open dispute of the plan."""
     plan.disputed, plan.dispute_ended_at = False, clock.now()
-    dispute = db.session.get_one(Dispute, plan.id, populate_existing=True)
+    dispute = db.session.scalars(Dispute.current(plan.id)).one()
     dispute.ended_at, dispute.outcome, dispute.ended_by = plan.dispute_ended_at, outcome, by
     events.record(DisputeEnded(outcome=outcome), plan_id=plan.id, by=by)
+
+
+def leave_dispute(plan: Plan, *, by: int) -> None:
+    """The dispute of the plan's customer stays with them when the plan moves to another person. An open one ends.
+
+    The plan itself forgets it in the statement that changes its customer, as the guard asks.
+    """
+    dispute = Dispute.of_plan(plan.id)
+    if dispute is None:
+        return
+    dispute.moved_at = clock.now()
+    if dispute.ended_at is None:
+        dispute.ended_at, dispute.outcome, dispute.ended_by = dispute.moved_at, "corrected", by
+        events.record(DisputeEnded(outcome="corrected"), plan_id=plan.id, by=by)
+    db.session.flush()
 
 
 def dispute_goes_on(plan: Plan) -> bool:
@@ -59,7 +74,7 @@ def dispute_goes_on(plan: Plan) -> bool:
 
     Whoever pays by the pay link may be the business, whose void or bounce reopens the plan. Returns whether it is so.
     """
-    dispute = db.session.get(Dispute, plan.id, populate_existing=True) if plan.dispute_ended_at is not None else None
+    dispute = Dispute.of_plan(plan.id) if plan.dispute_ended_at is not None else None
     if dispute is None or dispute.outcome != "paid" or plan.accepted_at is not None:
         return False
     plan.disputed, plan.dispute_ended_at = True, None

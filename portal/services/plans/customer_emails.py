@@ -43,12 +43,13 @@ def correct(
 ) -> CustomerCorrected:
     """Move an active plan to the person of another email, while the account paid nothing on it and accepted nothing.
 
-    Payments by the pay link, and those that the business recorded, move along. Every link of the former address ends.
-    Both addresses get a mail, the former one without the purchase. Reminders that wait go to the new one. The plan
-    counts, or waits for acceptance, as a new plan for the new person does.
+    Payments by the pay link, and those that the business recorded, move along. Every link of the former address ends,
+    and so does their dispute; the new person may dispute the plan, too. Both addresses get a mail, the former one
+    without the purchase. Reminders that wait go to the new one. The plan counts, or waits for acceptance, as a new
+    plan for the new person does.
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight (facts: payment_id); refund_in_flight; email_fixed (the
-    plan is closed, accepted or was disputed, the account paid or tried to, the customer turned on automatic payment,
+    plan is closed or accepted, the account paid or tried to, the customer turned on automatic payment,
     it is booked in closed books, or a part was credited or written off of a plan that would wait for acceptance);
     Invalid on customer_email (malformed,
     not_a_customer, same_email, blocked, plan_limit, mail_limit); idempotency_key_reused; still_running; busy.
@@ -74,6 +75,8 @@ def correct(
     waiting = update(Reminder).where(Reminder.plan_id == plan.id, Reminder.state == "waiting")
     db.session.execute(waiting.values(customer_id=customer.id, email_id=None))
     _settle_acceptance(plan, asks=pair.accepted_at is None and agreement.is_required(), by=actor.user_id)
+    agreement.leave_dispute(plan, by=actor.user_id)
+    plan.disputed, plan.disputed_at, plan.dispute_ended_at = False, None, None
     plan.customer_id, plan.updated_at, plan.reported_at = customer.id, now, None
     db.session.flush()
     pairs.carry_words(pair, former_id)
@@ -133,8 +136,6 @@ def refuse_if_fixed(plan: Plan) -> None:
         raise Refused("email_fixed", about="closed")
     if plan.accepted_at is not None:
         raise Refused("email_fixed", about="agreed")
-    if plan.disputed_at is not None:
-        raise Refused("email_fixed", about="disputed")
     if plan.automatic_method_id is not None:
         raise Refused("email_fixed", about="accepted")
     by_account = Payment.gateway_key.is_not(None) & Payment.link.is_distinct_from("pay")

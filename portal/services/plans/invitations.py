@@ -184,11 +184,14 @@ def mail_again(plan_id: int, *, actor: Actor, request_key: RequestKey | None = N
     """Replace the customer's link of a plan whose customer has not claimed their record, and email the new one.
 
     Refuses: forbidden; own_plan; not_found; already_claimed; erased; shop_reported (the mailbox does not know the
-    business); Invalid on customer_email (plan_limit, mail_limit); idempotency_key_reused; still_running; busy.
+    business); disputed; Invalid on customer_email (plan_limit, mail_limit); idempotency_key_reused; still_running;
+    busy.
     """
     plan = _lock(plan_id, actor)
     if plan.reported_at is not None:
         raise Refused("shop_reported", about="invitation")
+    if plan.disputed:
+        raise Refused("disputed")
     mail_limits.check_invitation(plan.merchant_id, plan.customer)
     invitation = _mail(plan, by=actor.user_id)
     return LinkRenewed("customer", invitation.created_at, invitation.expires_at)

@@ -14,9 +14,8 @@ from portal.services.accounts import operators
 from portal.services.notices import readers
 from portal.services.notices.readers import News
 
-CustomerMail = Literal[
-    "plan_made", "plan_accepted", "plan_disputed", "dispute_answered", "dispute_ended", "plan_withdrawn"
-]
+CustomerMail = Literal["plan_made", "plan_accepted", "plan_withdrawn"]
+DisputeMail = Literal["plan_disputed", "dispute_answered", "dispute_ended"]
 ProposalMail = Literal["reschedule_proposed", "reschedule_accepted", "reschedule_withdrawn"]
 
 
@@ -95,6 +94,18 @@ def tell_rescheduled(
     )
 
 
+def tell_of_dispute(kind: DisputeMail, plan: Plan, dispute_id: int) -> None:
+    """Mail the customer about their dispute of the plan."""
+    emails.post(
+        kind,
+        to_user_id=plan.customer_id,
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        dedupe_key=f"{kind}:{dispute_id}",
+        data={"dispute_id": dispute_id},
+    )
+
+
 def tell_of_proposal(kind: ProposalMail, plan: Plan, proposal_id: int) -> None:
     """Mail the customer about a proposal of other days."""
     emails.post(
@@ -116,9 +127,9 @@ def tell_business(news: News, plan: Plan, *, about: int | None = None) -> None:
     _post("plan_news", readers.readers_of(plan.merchant_id, notice, customer_id=plan.customer_id), news, plan, about)
 
 
-def tell_operators(news: News, plan: Plan) -> None:
-    """Mail all operators about a dispute, and about the decision that ends it."""
-    _post("dispute_notice", operators.operator_ids(), news, plan)
+def tell_operators(news: News, plan: Plan, *, about: int) -> None:
+    """Mail all operators about a dispute (its id), and about the decision that ends it."""
+    _post("dispute_notice", operators.operator_ids(), news, plan, about)
 
 
 def _post(kind: str, user_ids: Sequence[int], news: News, plan: Plan, about: int | None = None) -> None:
@@ -129,5 +140,5 @@ def _post(kind: str, user_ids: Sequence[int], news: News, plan: Plan, about: int
             to_user_id=user_id,
             plan_id=plan.id,
             dedupe_key=f"{kind}:{plan.id}:{news}{which}:{user_id}",
-            data={"news": news},
+            data={"news": news} | ({"about": about} if about is not None else {}),
         )

@@ -34,6 +34,7 @@ from portal.models import (
     Acceptance,
     ApiKey,
     Customer,
+    Dispute,
     Email,
     EmailChange,
     EmailProof,
@@ -242,7 +243,9 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     for method in db.session.scalars(select(PaymentMethod).where(PaymentMethod.customer_id == user.id)):
         method.removed_at = method.removed_at or now
         method.token, method.brand, method.last4 = f"erased_{secrets.token_hex(16)}", "", "0000"
-    db.session.execute(update(TypedText).where(TypedText.plan_id.in_(plans)).values(text=None))
+    answers = select(Dispute.answer_id).where(Dispute.user_id == user.id)  # also about plans that went to another email
+    theirs = or_(TypedText.plan_id.in_(plans), TypedText.id.in_(answers))
+    db.session.execute(update(TypedText).where(theirs).values(text=None))
     links = update(Invitation).where(Invitation.plan_id.in_(plans), Invitation.claimed_at.is_(None))
     db.session.execute(links.where(Invitation.revoked_at.is_(None)).values(revoked_at=now, revoked_for="revoked"))
     user.email, user.username, user.password_hash, user.registered_as = placeholder, None, None, "customer"
@@ -252,14 +255,14 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
         db.session.execute(delete(of_person.class_).where(of_person == user.id))
     db.session.execute(delete(EmailProof).where(EmailProof.user_id.is_(None), EmailProof.email_key == email_key))
     imported.forget(email_key)
-    db.session.execute(update(OperatorAct).where(_names(user.id)).values(reason=None))
+    db.session.execute(update(OperatorAct).where(_names(user.id)).values(reason=None, detail=None))
     user.early_reminders, user.erased_at, user.deactivated_at = False, erased_at, user.deactivated_at or erased_at
 
 
 def _names(user_id: int) -> ColumnElement[bool]:
-    """The acts of operators on the account, and the person's objections."""
-    objected = and_(OperatorAct.actor_id == user_id, OperatorAct.kind == "merchant_objected")
-    return or_(OperatorAct.user_id == user_id, objected)
+    """The acts of operators on the account, and the person's objections and changes of a business's name."""
+    own = and_(OperatorAct.actor_id == user_id, OperatorAct.kind.in_(("merchant_objected", "merchant_renamed")))
+    return or_(OperatorAct.user_id == user_id, own)
 
 
 def _delete_mails(user_id: int, email_key: str) -> None:
@@ -272,6 +275,9 @@ def _delete_mails(user_id: int, email_key: str) -> None:
     ids = [str(invitation_id) for invitation_id in db.session.scalars(invitations)]
     made = select(ApiKey.id).where(ApiKey.created_by == user_id)
     key_ids = [str(key_id) for key_id in db.session.scalars(made)]
+    disputed = select(Dispute.id).where(Dispute.user_id == user_id)
+    dispute_ids = [str(dispute_id) for dispute_id in db.session.scalars(disputed)]
+    of_disputes = Email.data["news"].astext.in_(("disputed", "upheld", "stands", "void"))
     db.session.execute(
         delete(Email).where(
             or_(
@@ -280,6 +286,7 @@ def _delete_mails(user_id: int, email_key: str) -> None:
                 and_(Email.kind == "team_invitation", Email.data["invitation_id"].astext.in_(ids)),
                 and_(Email.kind.in_(("team_news", "webhook_address")), Email.data["user_id"].astext == str(user_id)),
                 and_(Email.kind.in_(("plan_news", "bounce_notice")), Email.plan_id.in_(plans)),
+                and_(Email.kind == "plan_news", of_disputes, Email.data["about"].astext.in_(dispute_ids)),
                 and_(Email.kind == "digest", Email.data["customers"].contains(func.to_jsonb(user_id))),
                 and_(Email.kind == "operator_act", Email.data["act_id"].astext.in_(acts)),
             )
@@ -297,7 +304,7 @@ def _blank_webhooks(user_id: int) -> None:
 
 def _change_stored_answers(user_id: int, placeholder: str) -> None:
     """Replace the person's email in the stored answers of businesses that made a plan for them in the last 24 hours."""
-    businesses = select(Plan.merchant_id).where(Plan.customer_id == user_id)
+    businesses = select(Customer.merchant_id).where(Customer.user_id == user_id)  # also of plans that went elsewhere
     callers = select(Membership.user_id).where(Membership.merchant_id.in_(businesses))
     makers = select(ApiKey.created_by).where(ApiKey.merchant_id.in_(businesses))
     path = IdempotencyKey.result["fields"]["plan"]["customer_id"]

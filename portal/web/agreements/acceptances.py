@@ -11,7 +11,6 @@ from flask_babel import gettext as _
 from portal import access
 from portal.domain import clock
 from portal.errors import Refused
-from portal.extensions import db
 from portal.models import Dispute, Installment, Plan
 from portal.services.agreements import acceptances, disputes
 from portal.web import rate_limits
@@ -80,7 +79,7 @@ def addresses(plan_id: int) -> Addresses:
 
 def agreement_of(plan: Plan, installments: Sequence[Installment], to: Addresses | None) -> Agreement:
     """The agreement on a plan. `to` is None for its business."""
-    dispute = db.session.get(Dispute, plan.id) if plan.disputed else None
+    dispute = Dispute.of_plan(plan.id) if plan.disputed else None
     must_answer = to is not None and (plan.is_asked or plan.disputed)
     facts = acceptances.terms_of(plan, installments, plan.merchant.business_name, plan.customer.email)
     ends = plan.withdrawal_ends_at

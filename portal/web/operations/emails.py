@@ -112,7 +112,7 @@ def resend(outbox_id: int) -> ResponseReturnValue:
     """Queue a dead email again."""
     _email(outbox_id)
     try:
-        delivery.resend(outbox_id)
+        delivery.resend(outbox_id, actor=my_actor())
     except Refused as refused:
         flash(sentence(refused), "info")
     else:

@@ -14,7 +14,7 @@ from portal.reports import webhooks
 from portal.reports.operations import background, checks, health, merchants, shop_reports
 from portal.services.maintenance import failed_jobs, last_check
 from portal.web import rate_limits
-from portal.web.authorization import needs
+from portal.web.authorization import my_actor, needs
 from portal.web.respond import fragment_or_page, go, page
 from portal.wording import installation
 from portal.wording.checks import rule
@@ -56,21 +56,21 @@ def checked() -> Response:
 @rate_limits.writing
 @needs("operate")
 def retry_job(job_id: str) -> Response:
-    return _carry_out(lambda: failed_jobs.retry(job_id), _("The job is in the queue again."))
+    return _carry_out(lambda: failed_jobs.retry(job_id, actor=my_actor()), _("The job is in the queue again."))
 
 
 @bp.post("/operator/jobs/<job_id>/clear")
 @rate_limits.writing
 @needs("operate")
 def clear_job(job_id: str) -> Response:
-    return _carry_out(lambda: failed_jobs.clear(job_id), _("The job is off the list."))
+    return _carry_out(lambda: failed_jobs.clear(job_id, actor=my_actor()), _("The job is off the list."))
 
 
 @bp.post("/operator/jobs/clear")
 @rate_limits.writing
 @needs("operate")
 def clear_jobs() -> Response:
-    return _carry_out(failed_jobs.clear_all, _("The list of failed jobs is empty."))
+    return _carry_out(lambda: failed_jobs.clear_all(actor=my_actor()), _("The list of failed jobs is empty."))
 
 
 def ago(instant: datetime | None) -> str:

@@ -154,6 +154,7 @@ def _dispute_upheld(payload: events.DisputeUpheld, scene: Scene) -> str:
 DISPUTE_ENDS: Final[dict[events.DisputeOutcome, str]] = {
     "accepted": _l("Dispute over: the plan was accepted"),
     "cancelled": _l("Dispute over: the plan was cancelled"),
+    "corrected": _l("Dispute over: the email was corrected"),
     "paid": _l("Dispute over: nothing remains"),
     "stands": _l("Dispute decided: the plan stands"),
     "void": _l("Dispute decided: the plan is void"),

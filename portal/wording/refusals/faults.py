@@ -101,6 +101,11 @@ FAULTS: Final[Table] = {
     ("email_taken", ""): _l("There is an account with this email already. Sign in instead."),
     ("email_taken", "race"): _l("There is an account with this email already."),
     ("email_unchanged", ""): _l("This is your email already."),
+    ("renamed_often", ""): lambda values: ngettext(
+        "The name changed %(num)s time in the last 24 hours. Change it tomorrow.",
+        "The name changed %(num)s times in the last 24 hours. Change it tomorrow.",
+        values["limit"],
+    ),
     ("grace_days", ""): lambda values: ngettext(
         "Choose 0 to %(num)s day.", "Choose 0 to %(num)s days.", values["limit"]
     ),

@@ -213,8 +213,10 @@ REFUSALS: Final[Table] = {
     ("external_id_used", "refund"): _l("This external_id already names another refund."),
     ("not_accepted", ""): _l("The customer has not accepted this plan yet. Nothing was changed."),
     ("already_accepted", "dispute"): _l("This plan was accepted before, so it can’t be disputed any more."),
-    ("already_disputed", ""): _l("A plan can be disputed once, and this one was."),
-    ("disputed", ""): _l("The customer says that this plan is not theirs. Cancel it, or answer them first."),
+    ("already_disputed", ""): _l("You can dispute a plan once, and you disputed this one."),
+    ("disputed", ""): _l(
+        "The customer says that this plan is not theirs. Cancel it, correct its email, or answer them first."
+    ),
     ("not_disputed", ""): _l("Nobody disputes this plan now. Nothing was changed."),
     ("already_answered", ""): _l("This dispute was answered before. Nothing was changed."),
     ("not_answered", ""): _l("The business has not answered yet. We write to you when it does."),
@@ -229,10 +231,6 @@ REFUSALS: Final[Table] = {
         "The customer turned on automatic payment for this plan, so its email stays as it is. Nothing was changed."
     ),
     ("email_fixed", "agreed"): _l("The customer accepted this plan, so its email stays as it is. Nothing was changed."),
-    ("email_fixed", "disputed"): _l(
-        "The customer said that this plan is not theirs, so its email stays as it is. You can cancel the plan and make "
-        "a new one. Nothing was changed."
-    ),
     ("email_fixed", "changed"): _l(
         "A part of this plan was credited or written off, so its email stays as it is. You can cancel the plan and "
         "make a new one. Nothing was changed."

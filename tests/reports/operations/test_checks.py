@@ -90,7 +90,10 @@ BREAKS = {
     "disputed without a dispute": (
         DISPUTE, "UPDATE plans SET disputed = true, disputed_at = now() WHERE id = :late_plan"),
     "a dispute of a plan that is not disputed": (
-        DISPUTE, "INSERT INTO disputes (plan_id, opened_at) VALUES (:late_plan, now())"),
+        DISPUTE, "INSERT INTO disputes (plan_id, user_id, opened_at) VALUES (:late_plan, :omar, now())"),
+    "a dispute of another person than the plan's customer": (
+        DISPUTE, "WITH plan AS (UPDATE plans SET disputed = true, disputed_at = now() WHERE id = :late_plan "
+        "RETURNING id) INSERT INTO disputes (plan_id, user_id, opened_at) SELECT id, :amal, now() FROM plan"),
     "an acceptance of a plan that is not accepted": (
         ACCEPTANCE, "INSERT INTO acceptances (plan_id, user_id, way, accepted_at, version, language, terms) "
         "VALUES (:plan, :omar, 'button', now(), '1', 'en', 'x')"),

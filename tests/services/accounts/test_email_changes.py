@@ -1,5 +1,6 @@
 """Changes of an account's email: the new address proves it, the old one may undo it for 72 hours."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from portal.services.mail import delivery
 from tests.fixtures import people
 from tests.fixtures import proofs as mailed_proofs
 from tests.fixtures.concurrency import at_once
-from tests.fixtures.mails import Catcher, outbox, sending, text_of
+from tests.fixtures.mails import Catcher, html_of, outbox, sending, text_of
 from tests.fixtures.proofs import confirming, mailed
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -75,13 +76,29 @@ def test_a_plan_for_the_new_email_is_theirs_and_so_is_one_for_the_old_until_it_i
         ("", people.PASSWORD, "required"),
         ("Omar@EXAMPLE.com", people.PASSWORD, "email_unchanged"),
         ("amal@example.com", people.PASSWORD, "email_taken"),
-        ("nadia@example.com", people.PASSWORD, "email_taken"),
     ],
 )
 def test_what_is_refused(amal, omar, email, password, code):
-    people.a_plan(amal, "nadia@example.com")
     assert refusal(ask, omar, email, password) == code
     assert proofs.pending(omar) is None
+
+
+@pytest.mark.parametrize("mode", ["off", "required"])
+def test_an_email_that_has_plans_is_told_to_take_an_account_of_its_own(app, amal, omar, mode, catcher):
+    plan_id = people.a_plan(amal, "nadia@example.com")
+    delivery.drain()
+    with confirming(app) if mode == "required" else nullcontext():
+        ask(omar, "nadia@example.com")
+        assert refusal(proofs.prove, omar, "000000") == "wrong_code"
+        delivery.drain()
+    mail = catcher.mails[-1]
+    assert (mail["To"], mail["Subject"]) == ("nadia@example.com", "There are plans for this email already")
+    for words in (text_of(mail), html_of(mail)):
+        assert "An account of its own shows them" in words and "/register?role=customer" in words
+        assert "The plans of one email stay apart from an account with another email." in words
+        assert "omar" not in words
+    assert user_of(omar).email == "omar@example.com"
+    assert mailed_proofs.claim(people.token_of(plan_id), "nadia") == people.plan_of(plan_id).customer_id != omar
 
 
 def test_with_confirmation_a_known_email_is_answered_like_an_unknown_one(app, amal, omar):

@@ -63,7 +63,7 @@ def posted():
 
 def ends(plan_id):
     db.session.rollback()
-    row = db.session.get_one(Dispute, plan_id, populate_existing=True)
+    row = Dispute.of_plan(plan_id)
     return row.outcome, row.ended_at == people.plan_of(plan_id).dispute_ended_at
 
 
@@ -168,7 +168,7 @@ class TestTheBusiness:
         count = len(posted())
         disputes.answer(disputed, actor=people.owner(amal), text="You bought it on Friday")
         assert posted()[count:] == [("dispute_answered", omar, None)]
-        assert db.session.get_one(Dispute, disputed).answer == "You bought it on Friday"
+        assert Dispute.of_plan(disputed).answer == "You bought it on Friday"
         again = refusal(lambda: disputes.answer(disputed, actor=people.owner(amal), text="Really"))
         assert again == "already_answered"
 

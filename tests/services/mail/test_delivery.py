@@ -17,15 +17,16 @@ from structlog.testing import capture_logs
 
 from portal import queue
 from portal.domain import clock
-from portal.errors import Refused
+from portal.errors import Forbidden, Refused
 from portal.extensions import db
 from portal.gateways import email as gateway
 from portal.models.accounts.users import User
 from portal.services import emails
+from portal.services.accounts import accounts
 from portal.services.mail import delivery
 from portal.services.mail.facts import KINDS
 from portal.services.unit_of_work import unit_of_work
-from tests.fixtures import mails, people
+from tests.fixtures import mails, operations, people
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import Catcher, sending, text_of
 from tests.fixtures.query_log import queries
@@ -132,12 +133,21 @@ def test_the_operator_can_send_a_dead_mail_again(catcher):
     (mail,) = mails.outbox()
     assert (mail.state, mail.attempts) == ("dead", 1)
     catcher.answer = lambda recipient: None
-    delivery.resend(mail.id)
+    with pytest.raises(Forbidden):
+        delivery.resend(mail.id, actor=people.owner(mail.merchant_id))
+    olga = operations.olga()
+    accounts.create_operator("otto", "otto@example.com", people.PASSWORD)
+    delivery.resend(mail.id, actor=olga)
     delivery.drain()
-    assert (states(), len(catcher.mails)) == (["sent"], 1)
+    assert (states(), len(catcher.mails)) == (["sent"] * 3, 3)
     with pytest.raises(Refused) as refused:
-        delivery.resend(mail.id)
+        delivery.resend(mail.id, actor=olga)
     assert refused.value.code == "not_dead"
+    told = {each["To"]: text_of(each) for each in catcher.mails[1:]}
+    assert set(told) == {"olga@example.com", "otto@example.com"}, "each act is mailed to all operators"
+    for words in told.values():
+        assert f"olga had mail {mail.id} sent again" in words and f"/outbox/{mail.id}" in words
+        assert "omar" not in words and "SAR" not in words
 
 
 @pytest.mark.parametrize(

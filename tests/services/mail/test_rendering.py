@@ -77,16 +77,18 @@ RECEIPT = {
     **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "reference": None,
     "parts": [("Payment 2 of 4", "SAR\u00a0300.00")], "remaining": "SAR\u00a0600.00", "written_off": None,
     "next": NEXT, "receipt_url": LINK["receipt"], "won": None, "not_owed": None,
+    "asks": False, "disputed": False,
 }  # fmt: skip
 REVERSED = {
     **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "asks": False,
-    "refunded": False,
+    "refunded": False, "disputed": False,
     "remaining": "SAR\u00a0600.00", "written_off": None, "stopped": True, "next": NEXT,
     "pay_url": LINK["payment_reversed"],
 }  # fmt: skip
 INVITATION = {
     **PROGRESS, "total": "SAR\u00a0300.00", "installments": 4, "interval": "every month",
     "schedule": [("1 December 2026", "SAR\u00a075.00")], "more": 3, "expires": "23 December 2026", "again": False,
+    "asks": True,
     "url": LINK["invitation"], "report_url": LINK["invitation"] + "/unknown-shop",
 }  # fmt: skip
 NEWS = {"person": "sara", "person_email": "sara@example.com"}
@@ -161,6 +163,9 @@ SAMPLES = {
         "written_off": "SAR\u00a0300.00", "next": None, "stopped": False,
     }),
     "payment_reversed of a refunded payment": ("payment_reversed", REVERSED | {"refunded": True}),
+    "payment_reversed of a disputed plan": ("payment_reversed", REVERSED | {"disputed": True}),
+    "receipt of a disputed plan": ("receipt", RECEIPT | {"disputed": True, "remaining": None, "next": None}),
+    "receipt of a plan that asks": ("receipt", RECEIPT | {"asks": True, "remaining": None, "next": None}),
     "payment_reversed of a plan that asks": ("payment_reversed", REVERSED | {"asks": True, "stopped": False}),
     "plan_completed": ("plan_completed", {
         **PURCHASE, "states": ["paid"] * 4, "words": "4 of 4 paid", "paid": "SAR\u00a0300.00",
@@ -204,14 +209,20 @@ SAMPLES = {
     }),
     "notice without a link": ("notice", {**NOTICE, "kind": "account_deactivated", "reason": None, "url": None}),
     "operator_act": ("operator_act", {
-        "merchant": None, "sentence": "olga approved a shop.", "reason": "Linen sofa", "url": LINK["operator_act"],
+        "merchant": None, "sentence": "olga approved a shop.", "alike": False, "reason": "Linen sofa",
+        "url": LINK["operator_act"],
+    }),
+    "operator_act about a name": ("operator_act", {
+        "merchant": None, "sentence": "amal changed the name of a shop.", "alike": True, "reason": None,
+        "url": LINK["operator_act"],
     }),
     "merchants_waiting": ("merchants_waiting", {"merchant": None, "count": 2, "url": LINK["merchants_waiting"]}),
     "email_proof": ("email_proof", PROOF),
     "email_proof by a link": ("email_proof", PROOF | {"code": None}),
     "email_proof of a change": ("email_proof", PROOF | {"is_change": True}),
-    "email_known": ("email_known", KNOWN | {"has_account": True}),
-    "email_known by plans": ("email_known", KNOWN | {"has_account": False}),
+    "email_known": ("email_known", KNOWN | {"has_account": True, "is_change": False}),
+    "email_known by plans": ("email_known", KNOWN | {"has_account": False, "is_change": False}),
+    "email_known by plans, to an account": ("email_known", KNOWN | {"has_account": False, "is_change": True}),
     "email_changed_old": ("email_changed_old", CHANGED | {"hours": 72, "url": LINK["email_changed_old"]}),
     "email_changed_new": ("email_changed_new", CHANGED),
     "email_change_undone": ("email_change_undone", CHANGED),

@@ -18,7 +18,7 @@ ERASED: Final = {
     "emails": {"data", "subject", "body", "html", "to_address"},
     "idempotency_keys": {"result"},
     "imports": {"content"},
-    "operator_acts": {"reason"},
+    "operator_acts": {"reason", "detail"},
     "passkeys": {"name"},
     "payment_methods": {"token", "brand", "last4"},
     "plan_drafts": {"customer_email", "description", "external_id", "metadata"},

@@ -235,4 +235,4 @@ def test_a_plan_that_counts_can_be_disputed_quietly(app, ids):
     assert omar.post(f"/plans/{plan_id}/dispute").status_code == 303
     assert state(app, plan_id) == (True, False, True)
     with app.app_context():
-        assert db.session.get_one(Dispute, plan_id).outcome is None
+        assert Dispute.of_plan(plan_id).outcome is None

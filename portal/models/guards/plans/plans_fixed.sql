@@ -1,6 +1,6 @@
 -- A plan's parties, currency, first schedule and withdrawal days never change (a rescheduling makes its interval custom), a cancelled plan stays cancelled, an acceptance
--- stays, and a plan is disputed once; the dispute goes on with a plan that is open again. One exception: the customer of an active plan changes while the account paid or
--- tried nothing, nothing is in flight, nothing accepted or disputed, nothing is collected automatically, and every link
+-- stays, and each customer of a plan disputes it once; the dispute goes on with a plan that is open again. One exception: the customer of an active plan changes while the account paid or
+-- tried nothing, nothing is in flight, nothing accepted, nothing is collected automatically, and every link and dispute
 -- of the former customer has ended.
 -- Refuses with plans_fixed, plans_customer_fixed, plans_cancelled_stay, plans_accepted_stay or plans_disputed_once.
 CREATE FUNCTION qist_plans_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -8,7 +8,8 @@ BEGIN
     IF NEW.customer_id <> OLD.customer_id
        AND (NEW.state <> 'active' OR NEW.automatic_method_id IS NOT NULL
             OR OLD.accepted_at IS NOT NULL OR NEW.accepted_at IS NOT NULL
-            OR OLD.disputed_at IS NOT NULL OR NEW.disputed_at IS NOT NULL
+            OR NEW.disputed_at IS NOT NULL
+            OR EXISTS (SELECT FROM disputes WHERE plan_id = NEW.id AND moved_at IS NULL)
             OR EXISTS (SELECT FROM payments
                        WHERE plan_id = NEW.id
                        AND (state = 'in_flight' OR (gateway_key IS NOT NULL AND link IS DISTINCT FROM 'pay')))
@@ -31,12 +32,13 @@ BEGIN
     IF OLD.accepted_at IS NOT NULL AND NEW.accepted_at IS DISTINCT FROM OLD.accepted_at THEN
         PERFORM qist_refuse('plans_accepted_stay', 'an accepted plan stays accepted');
     END IF;
-    IF (OLD.disputed_at IS NOT NULL AND NEW.disputed_at IS DISTINCT FROM OLD.disputed_at)
-       OR (OLD.dispute_ended_at IS NOT NULL AND NEW.dispute_ended_at IS DISTINCT FROM OLD.dispute_ended_at
+    IF (OLD.disputed_at IS NOT NULL AND NEW.disputed_at IS DISTINCT FROM OLD.disputed_at
+        AND NEW.customer_id = OLD.customer_id)
+       OR (OLD.dispute_ended_at IS NOT NULL AND NEW.customer_id = OLD.customer_id AND NEW.dispute_ended_at IS DISTINCT FROM OLD.dispute_ended_at
            AND NOT (NEW.dispute_ended_at IS NULL AND NEW.accepted_at IS NULL
                     AND OLD.state <> 'active' AND NEW.state = 'active'))
        OR (OLD.accepted_at IS NOT NULL AND OLD.disputed_at IS NULL AND NEW.disputed_at IS NOT NULL) THEN
-        PERFORM qist_refuse('plans_disputed_once', 'a plan is disputed once, before it is accepted');
+        PERFORM qist_refuse('plans_disputed_once', 'a customer disputes a plan once, before accepting it');
     END IF;
     RETURN NEW;
 END $$;

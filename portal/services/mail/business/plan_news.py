@@ -112,7 +112,7 @@ def plan_news(row: Email) -> Facts:
     plan, _rows = plan_of(row.plan_id)
     news: News = row.data["news"]
     foot = _reader_facts(row, plan, readers.NOTICE_OF[news])
-    _check_news(plan, news)
+    _check_news(row, plan, news)
     customer = db.session.get_one(User, plan.customer_id)
     who = {"customer": plan.pair_name or customer.display_name, "purchase": business_purchase(plan), "number": plan.id}
     titles = {
@@ -129,9 +129,9 @@ def plan_news(row: Email) -> Facts:
     }
     words = {
         "accepted": _("%(customer)s accepted the plan for %(purchase)s. It counts from now on.", **who),
-        "disputed": _("%(customer)s says that the plan for %(purchase)s is not theirs. Cancel it, or answer them on "
-                      "the plan’s page. Until this is settled nobody is reminded of it and nothing of it is late.",
-                      **who),
+        "disputed": _("%(customer)s says that the plan for %(purchase)s is not theirs. Answer them, correct the email "
+                      "if it is wrong, or cancel the plan, on its page. Until this is settled nobody is reminded of it "
+                      "and nothing of it is late.", **who),
         "upheld": _("%(customer)s read your answer about %(purchase)s and says again that the plan is not theirs. The "
                     "operator of this site decides now.", **who),
         "withdrawn": _("%(customer)s withdrew from the plan for %(purchase)s, within your days to withdraw. What was "
@@ -167,8 +167,8 @@ def dispute_notice(row: Email) -> Facts:
     """A dispute or its decision, for an operator. It names the business, and neither the purchase nor the customer."""
     plan, _rows = plan_of(row.plan_id)
     news: News = row.data["news"]
-    _check_dispute(plan, news)
-    ended_by = db.session.get_one(Dispute, plan.id, populate_existing=True).ended_by
+    _check_dispute(row, news)
+    ended_by = _dispute_of(row).ended_by
     decider = db.session.get_one(User, ended_by).display_name if ended_by is not None and news in DECISIONS else ""
     who = {"merchant": plan.merchant.business_name, "number": plan.id, "operator": decider}
     titles = {
@@ -201,7 +201,7 @@ def _reader_facts(row: Email, plan: Plan, what: Notice) -> Facts:
     return reader_facts(row.user_id, plan.merchant_id, plan.merchant.business_name, what)
 
 
-def _check_news(plan: Plan, news: News) -> None:
+def _check_news(row: Email, plan: Plan, news: News) -> None:
     """Raises NoLongerTrue if the piece of news is overtaken by another."""
     if news == "accepted" and (plan.cancelled_at is not None or plan.disputed or plan.accepted_at is None):
         raise NoLongerTrue("plan_closed")
@@ -209,13 +209,18 @@ def _check_news(plan: Plan, news: News) -> None:
         raise NoLongerTrue("plan_closed")
     if news in ("withdrawn", "lapsed") and plan.cancelled_at is None:
         raise NoLongerTrue("plan_closed")
-    if news == "disputed" and (dispute := db.session.get(Dispute, plan.id)) and dispute.answered_at is not None:
+    if news == "disputed" and _dispute_of(row).answered_at is not None:
         raise NoLongerTrue("dispute_over")
-    _check_dispute(plan, news)
+    _check_dispute(row, news)
 
 
-def _check_dispute(plan: Plan, news: News) -> None:
-    if news in ("disputed", "upheld") and not plan.disputed:
+def _check_dispute(row: Email, news: News) -> None:
+    if news in ("disputed", "upheld") and _dispute_of(row).ended_at is not None:
         raise NoLongerTrue("dispute_over")
-    if news in DECISIONS and db.session.get_one(Dispute, plan.id, populate_existing=True).outcome != news:
+    if news in DECISIONS and _dispute_of(row).outcome != news:
         raise NoLongerTrue("dispute_over")
+
+
+def _dispute_of(row: Email) -> Dispute:
+    """The dispute that the mail is about, which need not be the newest of its plan."""
+    return db.session.get_one(Dispute, row.data["about"], populate_existing=True)
