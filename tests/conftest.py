@@ -5,6 +5,7 @@ conflicts behave as in production. No fixture pushes an app context around a tes
 test client would share it, and the signed-in account with it. Tests of service functions use `context`.
 """
 
+import functools
 import gc
 import io
 import json
@@ -30,6 +31,7 @@ from portal.app import create_app
 from portal.extensions import Session, db, limiter
 from portal.local.guardian import Guardian
 from portal.valkey import connections
+from portal.web.middleware import static_files
 from portal.wording import language
 from tests.fixtures import people, servers
 from tests.fixtures.live import Live
@@ -78,6 +80,22 @@ def _is_written_by_a_test() -> bool:
         frame = frame.f_back
     return False
 
+
+_files_of = static_files._files
+_OWN_FILES = Path(__file__).parents[1] / "static"
+
+
+@functools.cache
+def _own_files() -> tuple[tuple[str, int, int], ...]:
+    return _files_of(_OWN_FILES)
+
+
+def files(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """The files of static/ are looked at once in a run, not once for each page. Other folders are as they are."""
+    return _own_files() if folder == _OWN_FILES else _files_of(folder)
+
+
+static_files._files = files
 
 # The test client of every application.
 Flask.test_client_class = PageClient

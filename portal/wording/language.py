@@ -59,12 +59,16 @@ def init_app(app: Flask, directory: Path) -> None:
     app.jinja_env.globals.update(language=language, text_direction=text_direction)
 
 
-def languages(directory: str) -> list[str]:
-    """The languages of the pages, by their codes ("en", "ar", "pt_BR"): English, and each catalogue of `directory`."""
-    return [SOURCE, *sorted(path.parent.parent.name for path in Path(directory).glob("*/LC_MESSAGES/messages.po"))]
+@cache
+def languages(directory: str) -> tuple[str, ...]:
+    """The languages of the pages, by their codes ("en", "ar", "pt_BR"): English, and each catalogue of `directory`.
+
+    The folder is read once, because every request asks.
+    """
+    return SOURCE, *sorted(path.parent.parent.name for path in Path(directory).glob("*/LC_MESSAGES/messages.po"))
 
 
-def offered() -> list[str]:
+def offered() -> tuple[str, ...]:
     """The languages of this installation, by their codes."""
     return languages(current_app.config[DIRECTORY])
 

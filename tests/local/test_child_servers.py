@@ -23,6 +23,7 @@ from portal.local.valkey import Valkey
 ROOT = os.geteuid() == 0
 DAEMON = 1
 UNNAMED = 54_321
+REPEATS = ("12", "no number at all\n", "\0\0\0\0", "99999999999999\n/elsewhere\n")
 needs_root = pytest.mark.skipif(not ROOT, reason="becomes other users")
 both = pytest.mark.parametrize("kind", [Postgres, Valkey])
 
@@ -203,7 +204,7 @@ def test_a_pid_file_with_the_pid_of_another_process_stops_no_process(data_dir: P
             other.kill()
 
 
-@pytest.mark.parametrize("content", ["", "12", "no number at all\n", "\0\0\0\0", "99999999999999\n/elsewhere\n"])
+@pytest.mark.parametrize("content", ["", *(pytest.param(content, marks=pytest.mark.long) for content in REPEATS)])
 def test_a_truncated_pid_file_does_not_prevent_a_start(content: str, data_dir: Path) -> None:
     with Postgres(data_dir, durable=False):
         pass

@@ -76,6 +76,7 @@ def test_a_job_that_catches_every_exception_is_stopped_at_its_timeout(
     assert result and "exceeded maximum timeout" in str(result.exc_string)
 
 
+@pytest.mark.long
 def test_a_job_runs_again_after_a_killed_work_horse_and_after_a_killed_worker(
     running: Running, valkey_server: ValkeyServer
 ) -> None:

@@ -106,7 +106,10 @@ INSERT INTO events (plan_id, actor_id, kind, data, created_at)
 """
 
 
-@pytest.fixture(scope="module", params=[25_000, pytest.param(50_000, marks=pytest.mark.proof)], ids="{} plans".format)
+SIZES = [pytest.param(25_000, marks=pytest.mark.long), pytest.param(50_000, marks=pytest.mark.proof)]
+
+
+@pytest.fixture(scope="module", params=SIZES, ids="{} plans".format)
 def large(request: pytest.FixtureRequest, app: Flask) -> Iterator[Flask]:
     """An app on a database with `request.param` plans of four installments, half of them of the eighth merchant."""
     with app.app_context():

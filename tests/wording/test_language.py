@@ -83,7 +83,7 @@ def test_a_catalogue_of_a_region_is_for_that_region(
 
 
 def test_the_folder_lists_the_languages(translated: Flask, tmp_path: Path) -> None:
-    assert language.languages(str(tmp_path)) == ["en", "ar"]
+    assert language.languages(str(tmp_path)) == ("en", "ar")
 
 
 def test_english_is_the_only_language_without_catalogues(app: Flask) -> None:

@@ -219,7 +219,7 @@ def test_a_lost_answer_stops_the_press_and_the_press_again_goes_on(amal: int, om
 
 
 @pytest.mark.parametrize("moment", ["before the charge", "after the charge"])
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, *(pytest.param(number, marks=pytest.mark.long) for number in (2, 3))])
 def test_a_press_whose_process_dies_is_finished_by_the_press_again(
     amal: int, omar: int, three: list[int], moment: str, number: int
 ) -> None:

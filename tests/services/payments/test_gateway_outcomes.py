@@ -172,7 +172,7 @@ def charged_once_at_most(cases: Sequence[Case]) -> None:
     assert set(times) <= {case.wish["installment"] for case in cases}
 
 
-@pytest.mark.parametrize("each", [2, pytest.param(200, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("each", [pytest.param(2, marks=pytest.mark.long), pytest.param(200, marks=pytest.mark.proof)])
 def test_a_refund_killed_at_any_moment_happens_once(app: Flask, dying: Nursery, figures: Figures, each: int) -> None:
     """Some take from two payments and are killed with the first: the sweep sends the second."""
     cases = killed_refunds(dying, each)
