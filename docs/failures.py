@@ -1,8 +1,8 @@
-"""Make the table of docs/operations.md: what Qist says 10, 30 and 60 seconds after a failure.
+"""Make the table of docs/operations.md: what Qist says 10, 30 and 60 seconds after a failure, or three minutes.
 
 Run it as root with `python docs/failures.py` inside the virtual environment, with Debian's prometheus. It mounts a
 small disk for the database, starts the real processes and a real Prometheus with docs/monitoring/alerts.yml, and takes
-ten minutes.
+a quarter of an hour.
 """
 
 import html
@@ -36,6 +36,8 @@ from tests.processes.running import Running, ValkeyServer, until  # noqa: E402
 PAGE = ROOT / "docs" / "operations.md"
 BEGIN, END = "<!-- made by docs/failures.py -->", "<!-- end -->"
 INSTANTS = (10, 30, 60)
+LONG = {"worker frozen": 180, "Valkey away": 180}
+"""A further instant, after Valkey has forgotten a silent worker."""
 DISK = "400m"
 SPARE_SEGMENTS = 3
 MAX_EVENTS = 3
@@ -165,11 +167,16 @@ class System:
             return "no answer"
         health, queue = figures["health"], figures["queue"]
         words = [f"{part} {code}" for part, code in {**health["problems"], **health["degraded"]}.items()]
-        silent = sum(worker["silent"] for worker in queue["workers"]) if queue else 0
-        words += [f"{silent} worker silent"] if silent else []
-        words += ["no queue"] if not queue and not words else ["no worker"] if queue and not queue["workers"] else []
+        words += [f"{queue['silent']} worker silent"] if queue and queue["silent"] else []
+        words += ["no queue"] if not queue and not words else []
         words += [f"{figures['mail']['late']} mails late"] if figures.get("mail", {}).get("late") else []
         return ", ".join(words) or "ok"
+
+    def worker_said(self) -> str:
+        """What `qist alive worker` and `qist status` say of a worker that works again."""
+        alive = self.cli("alive", "worker").strip()
+        queue = json.loads(self.cli("status"))["queue"]
+        return f"; `qist alive worker`: {alive or 'at work'}; {queue['alive']} worker alive, {queue['silent']} silent"
 
     def page(self) -> str:
         try:
@@ -180,9 +187,10 @@ class System:
             return f"error page, {response.status_code}"
         text = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.text)))
         found = re.findall(
-            r"Database has no[^.]*?disk|Valkey does not answer|\d+ (?:is|are) silent|Nobody works|"
+            r"Database has no[^.]*?disk|Valkey does not answer|No worker reports|A worker is silent|"
+            r"\d+ (?:is|are) silent|Nobody works|Mails wait|"
             r"Periodic jobs stand still|Scheduler has not ticked[^.]*?intervals|\d+ late, the oldest|"
-            r"Database, Valkey and scheduler answer",
+            r"Database, Valkey, scheduler and workers answer",
             text,
         )
         return "; ".join(dict.fromkeys(words.removesuffix(", the oldest") for words in found)) or "nothing"
@@ -270,14 +278,17 @@ def main() -> None:
         for name, (begin, end) in failures(system).items():
             began, since = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
             begin()
-            for seconds in INSTANTS:
+            for seconds in (*INSTANTS, *([LONG[name]] if name in LONG else [])):
                 time.sleep(max(0.0, began + seconds - time.monotonic()))
                 rows.append([name, f"{seconds} s", *system.say(since)])
                 print(rows[-1], flush=True)
             end()
             began = time.monotonic()
             until(lambda: system.internal() == "ok", 450, system.running.output)
-            rows.append([name, "well again", f"all parts are well after {time.monotonic() - began:.0f} s", *[""] * 6])
+            seconds = time.monotonic() - began
+            rows.append(
+                [name, "well again", f"all parts are well after {seconds:.0f} s{system.worker_said()}", *[""] * 6]
+            )
             print(rows[-1], flush=True)
             write(rows)
             until(lambda: system.alerts() == "none", 450)

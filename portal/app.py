@@ -106,7 +106,7 @@ def log_findings(app: Flask) -> None:
     if not app.config["QIST"].production:
         return
     with app.app_context():
-        for found in doctor.examine(ask_mail_server=False):
+        for found in doctor.examine(at_start=True):
             if found.level != "ok":
                 log.warning("doctor.found", part=found.part, code=found.code, **found.facts)
         extensions.db.engine.dispose()

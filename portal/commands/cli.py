@@ -63,6 +63,8 @@ def _check(*, as_json: bool, since: datetime | None = None) -> int:
 
     try:
         state = revisions.of_this_database()
+        if state == "too_old":
+            return _could_not(installation.refusal(state))
         if state in ("behind", "unreleased"):
             return _could_not(f"Migrations: {installation.PROBLEMS[state]}")
         counts = dict(checks.run_recent(since.replace(tzinfo=UTC)) if since else checks.run())

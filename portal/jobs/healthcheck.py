@@ -7,8 +7,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from datetime import datetime
-from typing import Final, cast
+from typing import Final
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -16,12 +15,9 @@ from redis.exceptions import RedisError
 from portal import queue
 from portal.config import Settings
 from portal.domain import clock
-from portal.valkey import connections
+from portal.metrics import signs
+from portal.valkey import connections, liveness
 
-WORKERS: Final = "rq:workers"
-"""Key of RQ's set of workers; each member is the key of a hash."""
-MAX_SILENCE_SECONDS: Final = 90.0
-"""Seconds without a heartbeat after which a worker counts as frozen. An idle worker sends one every 45."""
 TIMEOUT_SECONDS: Final = 3.0
 """Timeout of each request and connection."""
 
@@ -41,18 +37,17 @@ def web(settings: Settings) -> str | None:
 
 
 def worker(settings: Settings) -> str | None:
-    """None when a worker of this machine has sent a heartbeat recently, otherwise the reason."""
-    with _valkey(settings) as connection, connection.pipeline(transaction=False) as pipe:
-        for key in cast("set[bytes]", connection.smembers(WORKERS)):
-            pipe.hmget(key, "hostname", "last_heartbeat")
-        rows: list[list[bytes | None]] = pipe.execute()
-    name = socket.gethostname()
-    heartbeats = [beat.decode() for host, beat in rows if beat and host and host.decode() == name]
-    if not heartbeats:
+    """None when a worker of this machine has reported recently, otherwise the reason."""
+    with _valkey(settings) as connection:
+        found = signs.read(connection)
+    host = socket.gethostname().encode()
+    here = {name: fields for name, fields in found.workers.items() if fields.get(b"hostname") == host}
+    if not here:
         return "no worker of this machine has reported"
-    last = max(datetime.fromisoformat(heartbeat) for heartbeat in heartbeats)
-    silent = (clock.now() - last).total_seconds()
-    return f"has not reported for {silent:.0f} s" if silent > MAX_SILENCE_SECONDS else None
+    if here.keys() - found.silent:
+        return None
+    last = max(liveness.last_sign(fields) for fields in here.values())
+    return f"has not reported for {(clock.now() - last).total_seconds():.0f} s"
 
 
 def scheduler(settings: Settings) -> str | None:

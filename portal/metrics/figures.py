@@ -19,9 +19,9 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from portal import logs, queue
 from portal.config import Settings
 from portal.domain import clock
+from portal.metrics import signs
 from portal.reports.operations.migration_files import BASELINE_COMMENT, revisions
 from portal.valkey.connections import NO_RETRY
-from portal.valkey.liveness import is_silent
 
 CONNECT_SECONDS: Final = 2
 """libpq's shortest timeout of a connection."""
@@ -145,7 +145,7 @@ def read_postgres(settings: Settings) -> Part:
         facts = logs.database_facts(error)
         kind = facts["kind"] or "other"
         part.up = kind == "disk_full"
-        part.problem = Problem(kind, facts["sqlstate"], facts["reason"], hindrance=True)
+        part.problem = Problem(kind, facts["sqlstate"], facts["reason"], hindrance=not part.up)
     finally:
         if connection is not None:
             connection.close()
@@ -209,36 +209,27 @@ def read_valkey(settings: Settings) -> Part:
 
 
 def _valkey_numbers(part: Part, valkey: Redis) -> None:
-    now = clock.now()
+    found, now = signs.read(valkey), clock.now()
     key = f"rq:queue:{queue.NAME}"
     with valkey.pipeline(transaction=False) as pipe:
-        pipe.get(queue.TICK_KEY)
         pipe.llen(key)
         pipe.lindex(key, 0)
         pipe.zcard(f"rq:failed:{queue.NAME}")
-        pipe.smembers("rq:workers")
         pipe.hgetall(queue.CHECK_KEY)
-        tick, waiting, first, failed, workers, check = pipe.execute()
-    with valkey.pipeline(transaction=False) as pipe:
-        pipe.hget(f"rq:job:{first.decode()}" if first else "rq:job:", "enqueued_at")
-        for worker in workers:
-            pipe.hgetall(worker)
-        enqueued_at, *hashes = pipe.execute()
-    states = [is_silent(fields, now) for fields in hashes if b"last_heartbeat" in fields and b"death" not in fields]
-    part.add("qist_workers", states.count(False), "alive")
-    part.add("qist_workers", states.count(True), "silent")
+        waiting, first, failed, check = pipe.execute()
+    enqueued_at: Any = valkey.hget(f"rq:job:{first.decode()}", "enqueued_at") if first else None
+    part.add("qist_workers", found.alive, "alive")
+    part.add("qist_workers", len(found.silent), "silent")
     part.add("qist_queue_jobs", waiting)
     part.add("qist_queue_oldest_seconds", _age(_instant(enqueued_at), now))
     part.add("qist_jobs_failed", failed)
-    part.add("qist_scheduler_ticked_timestamp_seconds", float(tick or 0))
+    part.add("qist_scheduler_ticked_timestamp_seconds", found.ticked_at.timestamp() if found.ticked_at else 0.0)
     part.add("qist_check_timestamp_seconds", float(check.get(b"at", 0)))
     part.add("qist_check_broken_rows", float(check.get(b"broken", 0)))
-    if now.timestamp() - float(tick or 0) > 3 * queue.TICK_SECONDS:
+    if (problems := found.problems).get("scheduler"):
         part.problem = Problem("scheduler_silent")
-    elif not states.count(False):
-        part.problem = Problem("no_worker")
-    elif states.count(True):
-        part.problem = Problem("worker_silent")
+    elif code := problems.get("workers"):
+        part.problem = Problem(code)
 
 
 def _instant(text: bytes | None) -> datetime | None:

@@ -1,7 +1,7 @@
 """Whether a worker is at work, by its hash in Valkey."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 SEEN: Final = "seen"
@@ -21,3 +21,10 @@ def is_silent(fields: Mapping[bytes, bytes], now: datetime) -> bool:
     seen = fields.get(SEEN.encode())
     is_unseen = seen is not None and now.timestamp() - float(seen) > UNSEEN_AFTER
     return is_unseen or now - heartbeat > SILENT_AFTER
+
+
+def last_sign(fields: Mapping[bytes, bytes]) -> datetime:
+    """The instant of the older of a worker's two signs: what counts is that neither is missing."""
+    heartbeat = datetime.fromisoformat(fields[b"last_heartbeat"].decode())
+    seen = fields.get(SEEN.encode())
+    return min(heartbeat, datetime.fromtimestamp(float(seen), UTC)) if seen is not None else heartbeat

@@ -21,6 +21,9 @@ PROBLEMS: Final = {
     "wrong_password": "refuses the user or the password of DATABASE_URL",
     "not_configured": "not configured",
     "not_ticking": "has not ticked for three intervals",
+    "no_worker": "none reports",
+    "worker_silent": "one or more do not report",
+    "server_away": "the mail server is away or refuses the login",
 }
 """For the command line, which is English: by the code in portal/reports/operations/health.py."""
 SENTENCES: Final = {
@@ -43,6 +46,9 @@ SENTENCES: Final = {
     ("valkey", "unreachable"): _l("Valkey does not answer"),
     ("valkey", "not_configured"): _l("Valkey not configured"),
     ("scheduler", "not_ticking"): _l("Scheduler has not ticked for three intervals"),
+    ("workers", "no_worker"): _l("No worker reports: mails, reminders and collections wait"),
+    ("workers", "worker_silent"): _l("A worker is silent; the others do its work"),
+    ("mail", "server_away"): _l("Mails wait: the mail server is away or refuses the login"),
 }
 """For the operator's page, by part and code."""
 

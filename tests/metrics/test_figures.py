@@ -27,13 +27,14 @@ from portal.local.postgres import Postgres
 from portal.metrics import figures
 from portal.metrics.figures import Part, Reader
 from portal.metrics.server import readiness
-from portal.reports.operations import health
-from portal.services.maintenance import last_check
+from portal.reports.operations import background, health
+from portal.services.maintenance import doctor, last_check
 from portal.valkey import liveness
 from tests.fixtures import people, servers
 from tests.fixtures.live import free_port
 from tests.fixtures.webhooks import an_endpoint
 from tests.processes.running import HANG_SECONDS, until
+from tests.web import browser_of
 
 
 @pytest.fixture
@@ -252,6 +253,63 @@ def _server_user() -> tuple[int, int]:
         return found.st_uid, found.st_gid
 
 
+def found_by_doctor() -> set[tuple[str, str, str]]:
+    return {(found.part, found.code, found.level) for found in doctor.examine()}
+
+
+def test_every_part_says_the_same_of_scheduler_workers_and_mails(
+    app: Flask, settings: Settings, valkey: redis.Redis
+) -> None:
+    """The metrics, both /readyz, `qist status`, `qist doctor` and the operator's page, whatever Valkey still knows."""
+    with app.app_context():
+        people.an_operator()
+        db.session.remove()
+    browser = browser_of(app, "olga")
+    now, name = clock.now(), "rq:worker:frozen"
+    beat = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    look(valkey, ())
+
+    def said() -> tuple[int, int, str | None, str, dict[str, str], set[str]]:
+        parts = Reader(settings).read()
+        problem, numbers = parts["valkey"].problem, parts["valkey"].numbers
+        with app.app_context():
+            told = background.status(health.check())
+            levels = {level for part, _, level in found_by_doctor() if part == "workers"}
+            db.session.remove()
+        counts = int(numbers["qist_workers", ("alive",)]), int(numbers["qist_workers", ("silent",)])
+        assert counts == (told["queue"]["alive"], told["queue"]["silent"])
+        assert readiness(parts)[1]["status"] == app.test_client().get("/readyz").json["status"]
+        page = browser.get("/operator").text
+        assert ("Database, Valkey, scheduler and workers answer." in page) == (problem is None)
+        return (*counts, problem.kind if problem else None, page, told["health"]["degraded"], levels)
+
+    alive, silent, kind, page, degraded, levels = said()
+    assert (alive, silent, kind, degraded, levels) == (0, 0, "no_worker", {"workers": "no_worker"}, {"error"})
+    assert "No worker reports" in page and "Nobody works" in page
+    valkey.sadd("rq:workers", name)
+    valkey.hset(name, mapping={"last_heartbeat": beat, liveness.SEEN: now.timestamp() - liveness.UNSEEN_AFTER - 1})
+    alive, silent, kind, page, degraded, levels = said()
+    assert (alive, silent, kind, degraded, levels) == (0, 1, "no_worker", {"workers": "no_worker"}, {"error"})
+    assert "No worker reports" in page and "1 is silent" in page
+    valkey.sadd("rq:workers", "rq:worker:well")
+    valkey.hset("rq:worker:well", mapping={"last_heartbeat": beat, liveness.SEEN: now.timestamp()})
+    alive, silent, kind, page, degraded, levels = said()
+    assert (alive, silent, kind, degraded, levels) == (1, 1, "worker_silent", {"workers": "worker_silent"}, {"warning"})
+    assert "A worker is silent" in page
+    valkey.delete(name)
+    assert said()[:3] == (1, 0, None)
+    with app.app_context():
+        people.a_plan(people.amal())
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE emails SET last_error = 'unreachable'")
+    page = browser.get("/operator").text
+    with app.app_context():
+        degraded = health.check().degraded
+        assert ("mail", "server_away", "warning") in found_by_doctor()
+    assert degraded == {"mail": "server_away"} and "Mails wait: the mail server is away" in page
+    assert app.test_client().get("/readyz").json == {"status": "degraded"}
+
+
 def test_a_full_disk_is_named_by_the_metrics_and_to_operators(app: Flask, settings: Settings) -> None:
     name = servers.database_name()
     with small_disk(name), app.app_context():
@@ -261,6 +319,12 @@ def test_a_full_disk_is_named_by_the_metrics_and_to_operators(app: Flask, settin
         db.session.remove()
         db.engine.dispose()
         report = health.check(thorough=True)
-        assert report.problems == {"database": "disk_full"} and report.reasons["database"]["code"] == "53100"
+        assert report.ready and report.degraded["database"] == "disk_full"
+        assert report.reasons["database"]["code"] == "53100"
+        assert ("database", "disk_full", "error") in found_by_doctor()
+        assert app.test_client().get("/readyz").json == {"status": "degraded"}
         db.engine.dispose()
     assert postgres(settings).problem is None
+    with app.app_context():
+        assert "database" not in health.check(thorough=True).degraded
+        db.engine.dispose()

@@ -20,12 +20,13 @@ from sqlalchemy.orm import joinedload
 from portal import __version__, queue
 from portal.domain import clock
 from portal.extensions import db
+from portal.metrics import signs
+from portal.metrics.signs import Signs
 from portal.models import Email, Payment, Refund
 from portal.models.emails import PENDING_STATES
 from portal.reports import webhooks
 from portal.reports.operations.health import Health
 from portal.valkey import connections
-from portal.valkey.liveness import is_silent
 
 log = structlog.get_logger(__name__)
 
@@ -62,11 +63,16 @@ class FailedJob:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """The part in Valkey. `waiting` is the number of queued jobs. `failed` are the newest of `failed_count` jobs."""
+    """The part in Valkey. `waiting` is the number of queued jobs. `failed` are the newest of `failed_count` jobs.
+
+    `alive` and `silent` count the workers.
+    """
 
     waiting: int
     oldest_at: datetime | None
     workers: list[Worker]
+    alive: int
+    silent: int
     ticked_at: datetime | None
     ticking: bool
     failed_count: int
@@ -107,19 +113,20 @@ def background() -> Background | None:
 def mail() -> Mail:
     """The counts of pending, late and dead mails, and the newest dead mails with their recipients."""
     now = clock.now()
-    depth, oldest, late = db.session.execute(
+    dead = select(Email).where(Email.state == "dead")
+    depth, oldest, late, dead_count = db.session.execute(
         select(
             func.count(),
             func.min(Email.created_at),
             func.count().filter(Email.next_try_at <= now - LATE_AFTER),
+            select(func.count()).select_from(dead.subquery()).scalar_subquery(),
         ).where(Email.state.in_(PENDING_STATES))
     ).one()
-    dead = select(Email).where(Email.state == "dead")
     return Mail(
         depth,
         oldest,
         late,
-        db.session.scalar(select(func.count()).select_from(dead.subquery())) or 0,
+        dead_count,
         list(db.session.scalars(dead.options(joinedload(Email.recipient)).order_by(Email.id.desc()).limit(MAX_LISTED))),
     )
 
@@ -157,46 +164,41 @@ def status(health: Health) -> dict[str, Any]:
 
 
 def _background(valkey: Redis) -> Background:
-    jobs_queue = queue.queue_on(valkey)
+    jobs_queue, found = queue.queue_on(valkey), signs.read(valkey)
     with valkey.pipeline(transaction=False) as pipe:
-        pipe.get(queue.TICK_KEY)
         pipe.llen(jobs_queue.key)
         pipe.lindex(jobs_queue.key, 0)
         pipe.zcard(jobs_queue.failed_job_registry.key)
         pipe.zrange(jobs_queue.failed_job_registry.key, 0, MAX_LISTED - 1, desc=True)
-        pipe.smembers("rq:workers")
-        tick, waiting, first, failed_count, failed, worker_keys = pipe.execute()
-    ticked_at = datetime.fromtimestamp(float(tick), UTC) if tick else None
+        waiting, first, failed_count, failed = pipe.execute()
     jobs = [job for job in _jobs(valkey, failed) if job.get_status(refresh=False) == JobStatus.FAILED]
     oldest = next(iter(_jobs(valkey, [first] if first else [])), None)
     return Background(
         waiting=waiting,
         oldest_at=_aware(oldest.enqueued_at) if oldest else None,
-        workers=list(_workers(valkey, sorted(key.decode() for key in worker_keys))),
-        ticked_at=ticked_at,
-        ticking=ticked_at is not None and clock.now() - ticked_at <= timedelta(seconds=3 * queue.TICK_SECONDS),
+        workers=list(_workers(valkey, found)),
+        alive=found.alive,
+        silent=len(found.silent),
+        ticked_at=found.ticked_at,
+        ticking=found.ticking,
         failed_count=failed_count if failed_count > MAX_LISTED else len(jobs),
         failed=[_failed(job) for job in jobs],
     )
 
 
-def _workers(valkey: Redis, keys: list[str]) -> Iterable[Worker]:
+def _workers(valkey: Redis, found: Signs) -> Iterable[Worker]:
     with valkey.pipeline(transaction=False) as pipe:
-        for key in keys:
-            pipe.hgetall(key)
-            pipe.srandmember(f"{key}:executions")
-        replies: list[Any] = pipe.execute()
-    for key, fields, execution in zip(keys, replies[::2], replies[1::2], strict=True):
-        if b"last_heartbeat" not in fields or b"death" in fields:
-            continue
-        heartbeat_at = datetime.fromisoformat(fields[b"last_heartbeat"].decode())
+        for name in found.workers:
+            pipe.srandmember(f"rq:worker:{name}:executions")
+        executions: list[Any] = pipe.execute()
+    for (name, fields), execution in zip(found.workers.items(), executions, strict=True):
         jobs = _jobs(valkey, [execution.split(b":")[0]] if execution else [])
         yield Worker(
-            name=key.removeprefix("rq:worker:"),
+            name=name,
             state=fields.get(b"state", b"started").decode(),
             job=_name(jobs[0]) if jobs else None,
-            heartbeat_at=heartbeat_at,
-            silent=is_silent(fields, clock.now()),
+            heartbeat_at=datetime.fromisoformat(fields[b"last_heartbeat"].decode()),
+            silent=name in found.silent,
         )
 
 

@@ -19,13 +19,15 @@ from portal.config import LOOPBACK, Settings, parsers
 from portal.domain import clock
 from portal.extensions import db
 from portal.gateways import email, payment
-from portal.reports.operations import revisions, roles
+from portal.reports.operations import health, revisions, roles
 from portal.valkey import connections
 
 MAX_SKEW_SECONDS: Final = 2.0
 """Difference of two machines' clocks from which lateness, leases and tokens go wrong."""
 
 Level = Literal["ok", "warning", "error"]
+LEVELS: Final[dict[str, Level]] = {"at_work": "ok", "worker_silent": "warning"}
+"""Levels of codes of the scheduler and the workers; any other is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class SampleMail:
     text: str
 
 
-def examine(*, ask_mail_server: bool = True, mail: SampleMail | None = None) -> list[Finding]:
-    """All findings. With `ask_mail_server` connect to the mail server and sign in, and send `mail`."""
+def examine(*, at_start: bool = False, mail: SampleMail | None = None) -> list[Finding]:
+    """All findings. Unless `at_start` ask who works, connect to the mail server, sign in, and send `mail`."""
     settings: Settings = current_app.config["QIST"]
     found = [Finding("qist", "version", facts={"version": __version__, "python": python_version()})]
     found += _public_url(settings)
@@ -56,7 +58,8 @@ def examine(*, ask_mail_server: bool = True, mail: SampleMail | None = None) -> 
     found += _gateway(settings)
     found += _database(settings)
     found += _valkey(settings)
-    found += _mail_server(settings, ask=ask_mail_server, mail=mail)
+    found += [] if at_start else _work()
+    found += _mail_server(settings, ask=not at_start, mail=mail)
     return found
 
 
@@ -129,6 +132,19 @@ def _valkey(settings: Settings) -> Iterator[Finding]:
     if policy != "noeviction":
         yield Finding("valkey", "evicts", "error", {"policy": policy})
     yield from _skew("valkey", seconds + microseconds / 1_000_000 - before)
+
+
+def _work() -> Iterator[Finding]:
+    """What /readyz, `qist status` and the operator's page say of the scheduler, the workers, mails and the disk."""
+    degraded = health.check(thorough=True).degraded
+    if "valkey" not in degraded:
+        for part in ("scheduler", "workers"):
+            code = degraded.get(part, "at_work")
+            yield Finding(part, code, LEVELS.get(code, "error"))
+    if "mail" in degraded:
+        yield Finding("mail", degraded["mail"], "warning")
+    if "database" in degraded:
+        yield Finding("database", degraded["database"], "error")
 
 
 def _elsewhere(url: str | None) -> str | None:

@@ -17,6 +17,7 @@ from portal import __version__, cli
 from portal.app import log_findings
 from portal.domain import clock
 from portal.extensions import db
+from portal.jobs.scheduler import look
 from portal.local.valkey import Valkey
 from portal.reports.operations import revisions
 from portal.services.maintenance import doctor
@@ -24,8 +25,9 @@ from portal.valkey import connections
 from portal.wording.doctor import SENTENCES, sentence
 from tests.conftest import LogLines
 from tests.fixtures.mails import Catcher, sending
+from tests.fixtures.valkey.rq_jobs import a_worker
 
-pytestmark = pytest.mark.usefixtures("context")
+pytestmark = [pytest.mark.usefixtures("context"), pytest.mark.xdist_group("the policy of Valkey")]
 
 
 def faults(**more: Any) -> dict[tuple[str, str], str]:
@@ -36,8 +38,10 @@ def faults(**more: Any) -> dict[tuple[str, str], str]:
 
 
 @pytest.fixture
-def settings(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Change settings for this test."""
+def settings(app: Flask, monkeypatch: pytest.MonkeyPatch, valkey: redis.Redis) -> Any:
+    """Change settings for this test. A scheduler and a worker are at work."""
+    a_worker(valkey)
+    look(valkey, ())
     start = replace(app.config["QIST"], public_url="https://pay.shop.test")
 
     def change(**more: Any) -> None:
@@ -83,7 +87,7 @@ def test_a_connection_to_another_machine_without_tls_is_named(
     ours = connections.for_requests(app.config["QIST"].redis_url)
     monkeypatch.setattr(connections, "for_requests", lambda url: ours)
     settings(env="production", **change)
-    plain = {found for found in faults(ask_mail_server=False) if found[1] == "plain"}
+    plain = {found for found in faults(at_start=True) if found[1] == "plain"}
     assert plain == ({(part, "plain")} if part else set())
 
 
@@ -112,7 +116,7 @@ def test_an_old_server_and_missing_migrations_are_errors(settings: Any, monkeypa
 def test_servers_that_do_not_answer_are_errors(settings: Any) -> None:
     settings(redis_url="redis://127.0.0.1:1/0", smtp_host="127.0.0.1", smtp_port=1, smtp_security="none")
     assert faults() == {("valkey", "unreachable"): "error", ("smtp", "refused"): "error"}
-    assert ("smtp", "refused") not in faults(ask_mail_server=False)
+    assert ("smtp", "refused") not in faults(at_start=True)
 
 
 def test_the_mail_server_is_asked_and_takes_a_test_mail(app: Flask, settings: Any) -> None:
@@ -144,7 +148,7 @@ def test_a_start_in_production_logs_what_is_wrong(app: Flask, settings: Any, log
 
 
 def test_no_sentence_is_without_a_finding() -> None:
-    parts = {"qist", "public_url", "proxies", "gateway", "database", "valkey", "smtp"}
+    parts = {"qist", "public_url", "proxies", "gateway", "database", "valkey", "scheduler", "workers", "mail", "smtp"}
     assert {part for part, _ in SENTENCES} == parts
 
 
@@ -167,6 +171,6 @@ def test_a_valkey_over_the_network_needs_a_password(settings: Any, tmp_path: Pat
             administrator.config_set("port", str(port))
             administrator.execute_command("ACL", "SETUSER", "qist", "on", ">a-word", "~*", "&*", "+@all")
         settings(env="production", redis_url=f"redis://127.0.0.1:{port}/0")
-        assert faults(ask_mail_server=False)["valkey", "no_password"] == "warning"
+        assert faults(at_start=True)["valkey", "no_password"] == "warning"
         settings(env="production", redis_url=f"redis://qist:a-word@127.0.0.1:{port}/0")
-        assert not [part for part, _ in faults(ask_mail_server=False) if part == "valkey"]
+        assert not [part for part, _ in faults(at_start=True) if part == "valkey"]

@@ -14,11 +14,13 @@ from portal.domain import clock
 from portal.jobs.scheduler import look
 from portal.reports.operations import health, revisions
 from tests.conftest import LogLines
+from tests.fixtures.valkey.rq_jobs import a_worker
 
 
 def test_readyz_is_degraded_when_the_scheduler_has_not_ticked_for_three_intervals(
     app: Flask, database: str, valkey: redis.Redis
 ) -> None:
+    a_worker(valkey)
     look(valkey, ())
     now, client = clock.now(), app.test_client()
     for seconds, status, degraded in (
@@ -51,8 +53,9 @@ def test_an_old_postgresql_is_refused_by_name(app: Flask, database: str, monkeyp
         refuse_old_database(app)
     message = "The database is older than PostgreSQL 17, which Qist needs."
     assert str(refused.value).startswith(message)
-    result = app.test_cli_runner().invoke(cli.main, ["db", "upgrade"])
-    assert result.exit_code == 1 and message in result.output
+    for words, code in ((["db", "upgrade"], 1), (["check"], 2)):
+        result = app.test_cli_runner().invoke(cli.main, words)
+        assert result.exit_code == code and message in result.output
 
 
 def test_a_start_goes_on_while_the_database_does_not_answer(app: Flask, log_lines: LogLines) -> None:

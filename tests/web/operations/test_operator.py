@@ -60,7 +60,7 @@ def test_the_operator_sees_workers_queue_failed_jobs_and_dead_emails(
         a_dead_mail(app)
         page = browser.get("/operator")
     words = said(page.text)
-    assert "Database, Valkey and scheduler answer." in words
+    assert "Database, Valkey, scheduler and workers answer." in words
     assert "Jobs in the queue 1 " in words and "Scheduler ticked just now As it should" in words
     assert "shop-1 Waits for work Nothing just now" in words
     assert "settle_payment 4 Failed just now ValueError: &lt;b&gt;no such plan&lt;/b&gt;" in words
