@@ -111,6 +111,19 @@ def test_a_link_for_one_account(run: FlaskCliRunner) -> None:
     assert password_resets.find(token) is None and omar
 
 
+@pytest.mark.parametrize("answer", ["n\n", ""])
+def test_demo_data_is_not_added_to_production_without_a_yes(run: FlaskCliRunner, app: Flask, answer: str) -> None:
+    """Neither after a no nor without a terminal, such as in a script."""
+    url = make_url(app.config["QIST"].database_url).render_as_string(hide_password=False)
+    production = {"QIST_ENV": "production", "PUBLIC_URL": "https://pay.shop.test", "SMTP_HOST": "127.0.0.1"}
+    environment = {**os.environ, **production, "DATABASE_URL": url, "REDIS_URL": "redis://127.0.0.1:1/0"}
+    command = [sys.executable, "-m", "portal.cli", "seed-demo"]
+    environment |= {"SECRET_KEY": "only-for-tests-0123456789abcdefghijklmnop", "FLASK_SKIP_DOTENV": "1"}
+    done = subprocess.run(command, env=environment, input=answer, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "This is production." in done.stdout + done.stderr, done.stderr
+    assert db.session.scalar(db.text("SELECT count(*) FROM users")) == 0
+
+
 @pytest.mark.parametrize("database", ["away", "empty"])
 def test_a_check_that_can_not_look_exits_with_2_and_one_line(run: FlaskCliRunner, app: Flask, database: str) -> None:
     own = make_url(app.config["QIST"].database_url)

@@ -367,6 +367,24 @@ def test_a_long_log_is_turned_over_while_the_server_runs(tmp_path: Path, monkeyp
     assert len(list(tmp_path.glob("valkey.log*"))) == 2
 
 
+def test_the_log_of_a_busy_postgresql_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL itself writes the lines, over connections that stay open; the last line is in the log, once."""
+    monkeypatch.setattr(child_server, "MAX_LOG_BYTES", 50_000)
+    with Postgres(tmp_path, durable=False) as server:
+        old = tmp_path / "postgres.log.old"
+        with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
+            for round_number in range(5):
+                for number in range(100):
+                    connection.execute(f"DO $$ BEGIN RAISE LOG '{round_number}.{number} %', repeat('x', 1000); END $$")
+                server.turn_over_log()
+                assert server.log.stat().st_size == 0
+                assert f"{round_number}.99 " in old.read_text() and f"{round_number - 1}.99 " not in old.read_text()
+                assert old.stat().st_size < 300_000
+            connection.execute("DO $$ BEGIN RAISE LOG 'the last line'; END $$")
+        assert server.log.read_text().count("LOG:  the last line") == 1
+        assert len(list(tmp_path.glob("postgres.log*"))) == 2
+
+
 def test_a_log_that_can_not_be_turned_over_grows_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

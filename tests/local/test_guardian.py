@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -15,6 +17,7 @@ import pytest
 
 from portal.local.child_server import MARK, has_ended, still_running
 from portal.local.guardian import end, marked
+from tests.conftest import Figures
 from tests.fixtures.live import START_SECONDS
 from tests.processes.running import PYTHON, until
 
@@ -22,6 +25,8 @@ pytestmark = pytest.mark.xdist_group("killed runs")
 ROOT = Path(__file__).resolve().parents[2]
 END_SECONDS = 60.0
 """Processes that take longer to end hang."""
+QUIET_SECONDS = 15.0
+"""What a run may take to end on an otherwise idle machine."""
 IGNORES_SIGTERM = """
 import signal, threading
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -126,20 +131,41 @@ def run() -> Iterator[Run]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-KILLS: dict[str, tuple[int, Callable[[Run], None]]] = {
-    "SIGKILL for pytest": (0, lambda run: run.process.kill()),
-    "SIGTERM for the controller": (1, lambda run: run.process.terminate()),
+KILLS = {
+    "SIGKILL for pytest": (0, False, signal.SIGKILL),
+    "SIGTERM for pytest": (0, False, signal.SIGTERM),
+    "SIGKILL for the controller": (1, False, signal.SIGKILL),
+    "SIGTERM for the controller": (1, False, signal.SIGTERM),
+    "SIGKILL for make": (0, True, signal.SIGKILL),
+    "SIGTERM for make": (0, True, signal.SIGTERM),
 }
+"""The number of xdist's workers, whether make starts the run, and the signal."""
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("case", ["SIGKILL for pytest", "SIGTERM for the controller"])
+@pytest.mark.parametrize("case", KILLS)
 def test_a_killed_run_leaves_nothing(run: Run, case: str) -> None:
-    workers, kill = KILLS[case]
-    run.start(PROCESSES, workers)
+    workers, make, number = KILLS[case]
+    run.start(PROCESSES, workers, make)
+    assert run.process and (run.process.name() == "make") == make
     assert len(run.family()) >= 5
-    kill(run)
+    run.process.send_signal(number)
     run.assert_nothing_remains()
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("case", KILLS)
+def test_a_killed_run_leaves_nothing_after_15_seconds(run: Run, case: str, figures: Figures) -> None:
+    """`make proof` measures it on an otherwise idle machine."""
+    workers, make, number = KILLS[case]
+    run.start(PROCESSES, workers, make)
+    assert run.process
+    began = time.monotonic()
+    run.process.send_signal(number)
+    run.assert_nothing_remains()
+    seconds = time.monotonic() - began
+    figures(f"{case}: nothing remained after {seconds:.1f} s")
+    assert seconds < QUIET_SECONDS
 
 
 @pytest.mark.long
@@ -152,15 +178,6 @@ def test_a_killed_worker_leaves_nothing(run: Run) -> None:
     assert still_running(family, END_SECONDS) == []
     assert run.process
     run.process.wait(START_SECONDS)
-    run.assert_nothing_remains()
-
-
-@pytest.mark.long
-def test_a_killed_make_leaves_nothing(run: Run) -> None:
-    run.start(PROCESSES, 0, make=True)
-    assert run.process
-    assert run.process.name() == "make"
-    run.process.kill()
     run.assert_nothing_remains()
 
 

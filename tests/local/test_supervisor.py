@@ -200,7 +200,8 @@ def test_a_killed_supervisor_leaves_no_process(shared: Live) -> None:
 
 
 @pytest.mark.long
-def test_a_killed_make_leaves_no_process(shared: Live) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_make_leaves_no_process(shared: Live, number: signal.Signals) -> None:
     """`make run` with an up-to-date virtual environment, so that it installs nothing."""
     if shared.is_running():
         shared.stop()
@@ -210,9 +211,10 @@ def test_a_killed_make_leaves_no_process(shared: Live) -> None:
     system = Live(shared.data_dir, shared.port)
     system.command = words
     system.start()
-    family = system.processes()
-    system.kill()
+    family, folders = system.processes(), sockets(system)
+    os.kill(system.pid, number)
     assert still_running(family, HANG_SECONDS) == []
+    assert not any(folder.exists() for folder in folders)
     assert system.processes() == []
 
 

@@ -23,6 +23,9 @@ from tests.fixtures import people
 
 ENDING = ("user_sessions", "token_families", "security_events", "emails", "idempotency_keys", "password_resets")
 """Tables whose rows end by their age."""
+STORED = db.text("SELECT pg_database_size(current_database())")
+MAX_GROWTH = 1_000_000
+"""Bytes by which the database's files may grow in a day without a visitor: pages that a vacuum has not reached."""
 
 
 def rows() -> Counter[str]:
@@ -42,14 +45,18 @@ def worker(app: Flask, valkey: redis.Redis) -> SimpleWorker:
 
 
 @pytest.mark.long
-def test_a_day_of_idleness_leaves_no_row_no_key_and_no_line(
+def test_a_day_of_idleness_leaves_no_row_no_key_no_line_and_no_file(
     app: Flask, database: str, valkey: redis.Redis, worker: SimpleWorker, log_lines: LogLines
 ) -> None:
-    """It begins at noon of the business: the digest about the payment goes out at once, not at 08:00 within the day."""
+    """It begins at noon of the business: the digest about the payment goes out at once, not at 08:00 within the day.
+
+    The files are those of the database; those of the metrics and of the servers' logs have tests of their own.
+    """
     with app.app_context():
         amal, omar = people.amal(), people.omar()
         people.pay(people.installments_of(people.a_plan(amal, count=2, first=40))[0].id, omar)
         begin, sizes, keys, lines = (clock.now() + timedelta(days=3)).replace(hour=9), [], [], []
+        stored = []
         for hour in range(26):
             with time_machine.travel(begin + timedelta(hours=hour), tick=True):
                 look(valkey)
@@ -57,10 +64,12 @@ def test_a_day_of_idleness_leaves_no_row_no_key_and_no_line(
             sizes.append(rows())
             keys.append(valkey.dbsize())
             lines.append([line["event"] for line in log_lines()])
+            stored.append(db.session.execute(STORED).scalar_one())
     assert not queue.queue_on(valkey).failed_job_registry.get_job_ids()
     assert sizes[1] == sizes[-1], sizes[-1] - sizes[1]
     assert max(keys[2:]) <= keys[1] + len(SCHEDULE), keys
     assert lines[-1] == lines[1]
+    assert stored[-1] - stored[1] <= MAX_GROWTH, stored
 
 
 def test_rows_end_by_their_age(app: Flask, database: str) -> None:

@@ -1,0 +1,1 @@
+"""Other servers between or below the real processes: an old PostgreSQL, PgBouncer."""
