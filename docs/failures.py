@@ -173,10 +173,11 @@ class System:
         return ", ".join(words) or "ok"
 
     def worker_said(self) -> str:
-        """What `qist alive worker` and `qist status` say of a worker that works again."""
+        """Words of `qist alive worker` and `qist status` about a worker that works again."""
         alive = self.cli("alive", "worker").strip()
         queue = json.loads(self.cli("status"))["queue"]
-        return f"; `qist alive worker`: {alive or 'at work'}; {queue['alive']} worker alive, {queue['silent']} silent"
+        counts = f"`qist status` counts {queue['alive']} alive, {queue['silent']} silent"
+        return f"; `qist alive worker` says that the {alive}, {counts}"
 
     def page(self) -> str:
         try:

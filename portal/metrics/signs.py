@@ -20,7 +20,7 @@ WORKERS: Final = "rq:workers"
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What they left in Valkey. `workers` has the fields of those that have not ended, by name; `silent` names some."""
+    """The signs in Valkey. `workers` has the fields of those that have not ended, by name; `silent` names some."""
 
     ticked_at: datetime | None
     ticking: bool
@@ -33,7 +33,7 @@ class Signs:
 
     @property
     def problems(self) -> dict[str, str]:
-        """What does not work, by part: `not_ticking`, and `no_worker` or `worker_silent`."""
+        """The parts that do not work, with a code: `not_ticking`, and `no_worker` or `worker_silent`."""
         found = {} if self.ticking else {"scheduler": "not_ticking"}
         if not self.alive:
             found["workers"] = "no_worker"

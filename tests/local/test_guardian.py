@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 END_SECONDS = 60.0
 """Processes that take longer to end hang."""
 QUIET_SECONDS = 15.0
-"""What a run may take to end on an otherwise idle machine."""
+"""The longest end of a run on an otherwise idle machine."""
 IGNORES_SIGTERM = """
 import signal, threading
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

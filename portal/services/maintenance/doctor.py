@@ -135,7 +135,7 @@ def _valkey(settings: Settings) -> Iterator[Finding]:
 
 
 def _work() -> Iterator[Finding]:
-    """What /readyz, `qist status` and the operator's page say of the scheduler, the workers, mails and the disk."""
+    """Findings of the scheduler, the workers, mails and the disk: the same as /readyz and `qist status`."""
     degraded = health.check(thorough=True).degraded
     if "valkey" not in degraded:
         for part in ("scheduler", "workers"):
