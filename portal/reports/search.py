@@ -9,14 +9,27 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, collate, false, func, literal, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    collate,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.domain import money, typed_text
 from portal.extensions import db
-from portal.models import Contact, Customer, Merchant, Payment, Plan, PlanGrams, Refund, User
+from portal.models import Contact, Customer, Installment, Merchant, Payment, Plan, PlanGrams, Refund, User
 
 MAX_WORDS: Final = 8
 """Words of what was typed that are looked for."""
@@ -79,6 +92,21 @@ def plans(merchant_id: int, typed: str) -> ColumnElement[bool]:
         exact.append(Plan.id == int(number))
     letters = and_(true(), *(_has_letters(word, (Plan.description, Plan.external_id)) for word in words))
     return and_(Plan.id.in_(found), or_(letters, *exact, _is_one_of(merchant_id, typed, ids, Plan.customer_id)))
+
+
+def installments(merchant_id: int, typed: str) -> ColumnElement[bool]:
+    """The installments of plans that `plans` matches, and those of this amount in the home currency."""
+    found = select(Plan.id).where(Plan.merchant_id == merchant_id, plans(merchant_id, typed))
+    amounts = _minor(merchant_id, typed)
+    if not amounts:
+        return Installment.plan_id.in_(found)
+    currency = db.session.get_one(Merchant, merchant_id).home_currency
+    mine = Installment.merchant_id == merchant_id, Installment.currency == currency
+    either = union_all(
+        select(Installment.id).where(Installment.plan_id.in_(found)),
+        select(Installment.id).where(*mine, Installment.amount.in_(amounts)),
+    )
+    return Installment.id.in_(either)
 
 
 def payments(merchant_id: int, typed: str) -> ColumnElement[bool]:

@@ -145,9 +145,8 @@ def shape(address: str) -> str:
     return re.sub(r"(?<=/off)/[^/]+|/(?:\d+|[\w-]{40,})(?=/|$)", "/<id>", urlsplit(address).path)
 
 
-@pytest.fixture(scope="module")
-def an_operator(live: Live) -> None:
-    """The operator olga, a failed job and a dead mail in the live system."""
+def create_operator(live: Live) -> None:
+    """The operator olga, with the password of the demo accounts."""
     command = [
         sys.executable,
         "-m",
@@ -159,6 +158,12 @@ def an_operator(live: Live) -> None:
         "olga@example.com",
     ]
     subprocess.run([*command, "--password", demo_data.PASSWORD], env=live.environ, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def an_operator(live: Live) -> None:
+    """The operator olga, a failed job and a dead mail in the live system."""
+    create_operator(live)
     url = Postgres.running(live.data_dir)
     assert url
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:

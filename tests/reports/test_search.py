@@ -10,7 +10,7 @@ from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
-from portal.reports.plans.filters import PlanFilters
+from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from portal.services.plans import pairs
 from portal.services.plans.pairs import Words
 from portal.services.plans.plans import NewPlan, open_plan
@@ -62,6 +62,24 @@ def test_numbers_find_plans_and_payments(shop):
         (payment,) = payments.list_with_plans(owner, PaymentFilters(search=typed)).items
         assert payment.plan_id == shop["plan"]
     assert payments.list_with_plans(owner, PaymentFilters(search="bread")).items == []
+
+
+def test_installments_are_found_by_their_plan_and_their_own_amount(shop):
+    owner = people.owner(shop["amal"])
+
+    def plans_of(typed):
+        filters = InstallmentFilters(search=typed)
+        rows = plans.list_installments(owner, filters).items
+        assert plans.tally_installments(owner, filters).count == len(rows)
+        return [row.plan_id for row in rows]
+
+    for typed in ("harb", "50 123 4567", "oak desk", f"#{shop['plan']}", "1200.50"):
+        assert plans_of(typed) == [shop["plan"]] * 2, typed
+    assert plans_of("600.25") == [shop["plan"]] * 2, "the amount of each installment"
+    assert plans_of("SAR 60.00") == [shop["other"]]
+    assert plans_of("nothing like it") == []
+    badr = people.owner(people.badr())
+    assert plans.list_installments(badr, InstallmentFilters(search="oak desk")).items == []
 
 
 def test_customers_are_found_in_every_order_of_the_list(shop):

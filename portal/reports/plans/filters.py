@@ -45,7 +45,7 @@ class InstallmentFilters:
     `status` is "open", "counted" (paid or open), "past" (counted, and its time to be paid has passed) or one of
     INSTALLMENT_STATUSES. With `replaced` the installments that a rescheduling replaced are listed, too. `due_before`
     and `due_after` are local dates, both exclusive. `external_id`, `metadata` and the range `created` are those of the
-    plan.
+    plan. A merchant's `search` finds the installments of the plans that it finds, and those of a typed amount.
     """
 
     plan_id: int | None = None
@@ -57,6 +57,7 @@ class InstallmentFilters:
     due_before: date | None = None
     due_after: date | None = None
     external_id: str | None = None
+    search: str | None = None
     created: Between = ANY_TIME
     metadata: Mapping[str, str] = field(default_factory=dict)
 

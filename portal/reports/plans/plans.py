@@ -212,6 +212,8 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
         query = query.where(Installment.due_date < filters.due_before)
     if filters.due_after:
         query = query.where(Installment.due_date > filters.due_after)
+    if filters.search and filters.search.strip() and actor.merchant_id is not None:
+        query = query.where(search.installments(actor.merchant_id, filters.search.strip()))
     if filters.external_id is not None or filters.metadata or filters.created != ANY_TIME:
         of_plans = PlanFilters(external_id=filters.external_id, metadata=filters.metadata, created=filters.created)
         query = query.where(Installment.plan_id.in_(find_plans(actor, of_plans).with_only_columns(Plan.id)))

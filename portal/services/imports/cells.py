@@ -121,8 +121,8 @@ class _Reader:
 
     def count(self) -> int:
         typed = digits(self.text("num_installments"))
-        if re.fullmatch(r"[0-9]{1,9}", typed):
-            return int(typed)
+        if match := re.fullmatch(r"([0-9]{1,9})(?:[.,]0+)?", typed):
+            return int(match[1])
         self.faults.append(Fault("num_installments", "bad_count", limit=schedule.MAX_INSTALLMENTS))
         return 0
 

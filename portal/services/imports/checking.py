@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, String, any_, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute
 
+from portal.domain import identifiers
 from portal.domain.permissions import Actor
 from portal.errors import Fault
 from portal.extensions import db
@@ -37,7 +38,9 @@ class Checked:
     """The dry run. `faults` are the first MAX_FAULTS in the order of lines, and `num_faults` are all.
 
     `total` is in minor units of the home currency, of the lines without faults in its amount. `people` are the
-    different emails, `known` those of customers of the business, as user ids by email key.
+    different emails, `known` those of customers of the business, as user ids by email key. `repeated` are the numbers
+    of the lines whose plan has customer, total and first day of an earlier line, of a plan or of a draft of the
+    business, and no number of its own. They are no faults: a customer may buy the same twice.
     """
 
     lines: list[Line] = field(default_factory=list)
@@ -47,6 +50,7 @@ class Checked:
     total: int = 0
     people: set[str] = field(default_factory=set)
     known: dict[str, int] = field(default_factory=dict)
+    repeated: list[int] = field(default_factory=list)
 
 
 def check(sheet: Sheet, matching: Matching, kind: ImportKind, actor: Actor, merchant: Merchant, today: date) -> Checked:
@@ -66,6 +70,7 @@ def check(sheet: Sheet, matching: Matching, kind: ImportKind, actor: Actor, merc
         _add_used_numbers(checked.lines, found, merchant.id)
     _add_people(checked, found, kind, actor, merchant.id)
     _collect(checked, found, matching)
+    checked.repeated = _repeated_lines(checked, merchant.id)
     return checked
 
 
@@ -93,6 +98,29 @@ def _add_used_numbers(lines: Sequence[Line], found: list[list[Fault]], merchant_
             faults.append(Fault("external_id", "external_id_used"))
         elif number in drafts:
             faults.append(Fault("external_id", "external_id_drafted"))
+
+
+def _repeated_lines(checked: Checked, merchant_id: int) -> list[int]:
+    """The lines of `Checked.repeated`."""
+    plans = [(line, line.plan) for line in checked.lines if line.plan is not None and line.plan.external_id is None]
+    if not plans:
+        return []
+    drafts = select(PlanDraft.customer_email, PlanDraft.total, PlanDraft.start_date)
+    drafts = drafts.where(PlanDraft.merchant_id == merchant_id)
+    seen = {
+        (identifiers.stored_email_key(email), total, day) for email, total, day in db.session.execute(drafts).tuples()
+    }
+    keys = {user_id: key for key, user_id in checked.known.items()}
+    made = select(Plan.customer_id, Plan.total, Plan.start_date)
+    made = made.where(Plan.merchant_id == merchant_id, Plan.customer_id.in_(keys))
+    seen |= {(keys[user_id], total, day) for user_id, total, day in db.session.execute(made).tuples()}
+    repeated = []
+    for line, plan in plans:
+        fact = line.email_key, plan.total, plan.start_date
+        if line.email_key and fact in seen:
+            repeated.append(line.number)
+        seen.add(fact)
+    return repeated
 
 
 def _is_one_of(column: InstrumentedAttribute[Any], values: Collection[str]) -> ColumnElement[bool]:

@@ -47,7 +47,7 @@ _NAMES: Final[dict[Field, str]] = {
     "الاسم, اسم العميل, العميل, اسم الزبون, الزبون, الاسم الكامل, اسم المشتري",
     "phone": "phone, mobile, telephone, phone number, mobile number, tel, cell, whatsapp, customer phone, "
     "الهاتف, الجوال, رقم الهاتف, رقم الجوال, جوال, هاتف, الموبايل, رقم الموبايل, واتساب, جوال العميل",
-    "note": "note, notes, remark, remarks, comment, comments, ملاحظه, ملاحظات, تعليق",
+    "note": "note, notes, remark, remarks, comment, comments, customer note, ملاحظه, ملاحظات, تعليق",
     "total_amount": "total, amount, total amount, price, sum, total price, value, balance, amount due, remaining, "
     "المبلغ, الاجمالي, المجموع, المبلغ الاجمالي, اجمالي المبلغ, السعر, القيمه, المتبقي, الرصيد",
     "currency": "currency, currency code, العمله, رمز العمله",

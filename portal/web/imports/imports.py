@@ -235,7 +235,10 @@ def send(import_id: int) -> ResponseReturnValue:
             flash(sentence(refused), "warn")
         else:
             if count:
-                flash(ngettext("%(num)s plan is on its way.", "%(num)s plans are on their way.", count), "success")
+                told = ngettext(
+                    "%(plans)s plan is on its way.", "%(plans)s plans are on their way.", count, plans=f"{count:,}"
+                )
+                flash(told, "success")
             else:
                 flash(_("They were sent before."), "info")
     return go(url_for("imports.show", import_id=import_id))

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from wtforms import StringField
 
 from portal import access
+from portal.domain import clock
 from portal.errors import Invalid
 from portal.reports import orders
 from portal.reports.exports.customers import export_customers
@@ -20,14 +21,16 @@ from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import imports, plans
 from portal.reports.plans.filters import PlanFilters
+from portal.reports.ranges import Between
 from portal.services.plans import pairs
 from portal.services.plans.pairs import Words
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, apply_faults
 from portal.web.lists.downloads import csv_file
-from portal.web.lists.filters import ListQuery
+from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
+from portal.web.lists.ranges import past_ranges
 from portal.web.lists.sorting import Sorting
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
@@ -53,9 +56,11 @@ class WordsForm(Form):
 def index() -> ResponseReturnValue:
     """All customers with a plan of this merchant, and the first of the imported people without one."""
     query, merchant = ListQuery(), my_merchant()
-    filters = filters_of(query)
+    zone = merchant.time_zone
+    filters = filters_of(query, zone)
     sorting = sorting_of(query, filters)
-    shows_contacts = filters.show == "all" and not query.cursor and not query.invalid
+    first, last = query.days()
+    shows_contacts = filters.show == "all" and not (query.cursor or query.invalid or first or last)
     chases: dict[int, Chase] = {}
 
     def fetch() -> Page[reports.Customer]:
@@ -74,6 +79,9 @@ def index() -> ResponseReturnValue:
         fragment="merchants/_customers_list.html",
         count=lambda: reports.tally_customers(merchant, filters),
         sorting=sorting,
+        first=first,
+        last=last,
+        ranges=past_ranges(clock.today(zone), zone),
         chases=chases,
         contacts=imports.list_people(merchant.id, filters.search, limit=CONTACTS).items if shows_contacts else [],
         contacts_count=imports.count_people(merchant.id, filters.search),
@@ -86,7 +94,7 @@ def index() -> ResponseReturnValue:
 def export() -> ResponseReturnValue:
     """All customers of the list, as a file."""
     query = ListQuery()
-    filters = filters_of(query)
+    filters = filters_of(query, my_merchant().time_zone)
     sorting = sorting_of(query, filters)
     query.require_valid()
     return csv_file("customers", export_customers(my_actor(), filters, sorting.order), my_merchant())
@@ -154,7 +162,8 @@ def sorting_of(query: ListQuery, filters: CustomerFilters) -> Sorting[reports.Cu
     return Sorting(query, "customers.index", {**orders.CUSTOMERS, **amounts}, default)
 
 
-def filters_of(query: ListQuery) -> CustomerFilters:
-    """The filters of the list and of its file."""
+def filters_of(query: ListQuery, zone: str) -> CustomerFilters:
+    """The filters of the list and of its file. The first plans were made on days of `zone`."""
     show = cast(Show, query.choice("show", SHOW_CHOICES) or "all")
-    return CustomerFilters(show=show, search=query.text("search"))
+    since, until = instants_between(*query.days(), zone)
+    return CustomerFilters(show=show, search=query.text("search") or None, created=Between(since, until))

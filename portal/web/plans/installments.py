@@ -73,12 +73,14 @@ def sorting_of(query: ListQuery) -> Sorting[Order]:
 
 
 def filters_of(query: ListQuery) -> InstallmentFilters:
-    """The filters of the list and of its file. The days `from` and `to` are both included."""
+    """The filters of the list and of its file. The days `from` and `to` are both included. A customer has no search."""
     first, last = query.days()
+    merchant = my_actor().merchant_id is not None
     return InstallmentFilters(
         status=query.choice("status", STATUSES),
         currency=query.currency(),
-        customer_id=query.row("customer") if my_actor().merchant_id is not None else None,
+        customer_id=query.row("customer") if merchant else None,
+        search=(query.text("search") or None) if merchant else None,
         due_after=first - timedelta(days=1) if first else None,
         due_before=last + timedelta(days=1) if last else None,
     )

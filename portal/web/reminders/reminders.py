@@ -13,7 +13,7 @@ from portal.errors import Refused
 from portal.services.reminders import manual_reminders
 from portal.services.reminders.manual_reminders import Reminded
 from portal.web import rate_limits
-from portal.web.authorization import my_actor, needs
+from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.filters import ListQuery
 from portal.web.merchants import customers
 from portal.web.reminders.blueprint import bp as bp
@@ -62,7 +62,7 @@ def create_for_selection() -> ResponseReturnValue:
     else:
         flash(_("Select at least one customer."), "warn")
     query = ListQuery()
-    customers.filters_of(query)
+    customers.filters_of(query, my_merchant().time_zone)
     parameters = query.parameters | ({"cursor": query.cursor} if query.cursor else {})
     return go(url_for("customers.index", **parameters))
 

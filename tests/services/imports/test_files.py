@@ -81,3 +81,31 @@ def test_a_file_without_usable_rows_is_refused(text: str, code: str) -> None:
 
 def test_as_many_rows_as_the_bound_are_read() -> None:
     assert len(files.read_sheet("Email\n" + "a@example.com\n" * MAX_ROWS).rows) == MAX_ROWS
+
+
+def test_titles_above_the_names_are_left_out() -> None:
+    sheet = files.read_sheet("Plans of 2026,,\n,,\nEmail,Total,\na@example.com,100,\n")
+    assert sheet.names == ("Email", "Total")
+    assert [(row.line, row.cells[0]) for row in sheet.rows] == [(4, "a@example.com")]
+    alone = files.read_sheet("Email,,\na@example.com,,\nb@example.com,,\n")
+    assert (alone.names, len(alone.rows)) == (("Email",), 2)
+    assert files.read_sheet("Email,,\na@example.com,Ali,\n").names == ("Email",)
+    assert files.read_sheet("Email\na@example.com\nb@example.com,Ali\n").names == ("Email",)
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('"=""0501234567"""', "0501234567"),
+        ('"=""She said """"yes"""""""', 'She said "yes"'),
+        ("'+966501234567", "+966501234567"),
+        ("'=1+1", "=1+1"),
+        ("' -5", "-5"),
+        ("'Ali", "'Ali"),
+        ("=1+1", "=1+1"),
+        ('"=A1&""x"""', '=A1&"x"'),
+    ],
+)
+def test_the_marks_of_a_text_are_left_out(cell: str, text: str) -> None:
+    sheet = files.read_sheet(f"Email,Name\na@example.com,{cell}\n")
+    assert sheet.cell(sheet.rows[0], 1) == text

@@ -71,6 +71,23 @@ def test_the_dry_run_counts_all_faults_and_keeps_the_first(context: object) -> N
     assert (checked.num_faults, len(checked.faults), checked.faults[-1].line) == (300, 200, 201)
 
 
+def test_what_is_there_twice_is_named_and_is_no_fault(context: object) -> None:
+    amal, _omar = people.amal(), people.omar()
+    actor = people.owner(amal)
+    plans.open_plan(actor, NewPlan("omar@example.com", 900_00, 3, date(2030, 1, 31)))
+    lines = [
+        f"{email},,,{total},3,2030-01-31,Sofa," for email, total in (("sara@example.com", 50), ("s@example.com", 50))
+    ]
+    first = spreadsheets.upload(actor, a_file(*lines, lines[0].upper(), "omar@example.com,,,900,4,2030-01-31,Bed,"))
+    checked = spreadsheets.dry_run(first, actor)
+    assert (checked.repeated, checked.num_faults) == ([4, 5], 0)
+    spreadsheets.carry_out(first, actor)
+    again = spreadsheets.upload(actor, a_file(*lines, "sara@example.com,,,50,3,2030-02-01,Sofa,", lines[0] + "A-1"))
+    assert spreadsheets.dry_run(again, actor).repeated == [2, 3], (
+        "another day, and a number of its own, are another plan"
+    )
+
+
 def test_sums_new_and_known_customers_are_counted(context: object) -> None:
     amal, _omar = people.amal(), people.omar()
     people.a_plan(amal)

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from portal.domain import money
+from portal.reports.exports import contacts
 from portal.services.imports import cells, files, matching
 from portal.services.imports.matching import Matching
 from tests.services.imports.spreadsheets import codes
@@ -37,6 +38,11 @@ def test_columns_are_guessed_by_arabic_names() -> None:
 def test_unknown_and_repeated_names_are_left_out() -> None:
     assert guess("Email,E-mail,Favourite colour,").columns == {"customer_email": 0}
     assert guess("Email,Total,Notes", kind="customers").columns == {"customer_email": 0, "note": 2}
+
+
+def test_the_columns_of_downloaded_files_are_known() -> None:
+    names = ",".join(column.header for column in contacts.COLUMNS)
+    assert set(guess(names, kind="customers").columns) == {"customer_email", "name", "phone", "note"}
 
 
 def test_the_order_of_dates_is_guessed_from_the_days() -> None:

@@ -158,7 +158,7 @@ def test_columns_can_be_chosen_and_wrong_choices_keep_what_was_typed(app: Flask,
         (b"Email\x00", "read as text"),
         (b'Email\n"a', "The quotation marks of line 2"),
         (b"x," * 100 + b"\n1\n", "more than 60 columns"),
-        (b"Email\n" + b"a@example.com\n" * 5001, "At most 5000 lines can be imported at once."),
+        (b"Email\n" + b"a@example.com\n" * 5001, "At most 5,000 lines can be imported at once."),
     ],
     ids=["empty", "archive", "names alone", "NUL", "open quotes", "many columns", "many rows"],
 )

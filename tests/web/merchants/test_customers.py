@@ -40,6 +40,31 @@ def test_a_merchant_searches_and_filters_customers(app: Flask, ids: dict[str, in
     assert "No customers yet" in browser_of(app, "badr").get("/customers").text
 
 
+def test_customers_are_listed_by_the_day_of_their_first_plan(app: Flask, ids: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    page = plain(amal.get("/customers").text)
+    assert "When the first plan was made" in page and "Last 7 days" in page
+    since = plain(amal.get("/customers?from=2020-01-01").text)
+    assert "Customers whose first plan was made since 1 Jan 2020." in since and "omar" in since
+    assert amal.get("/customers.csv?from=2020-01-01").text.count("\n") > 1
+    before = amal.get("/customers?from=2020-01-01&to=2020-12-31")
+    assert "Nobody matches" in before.text and amal.get("/customers.csv?to=2020-12-31").text.count("\n") == 1
+    odd = amal.get("/customers?from=2020-02-01&to=2020-01-01")
+    assert odd.status_code == 400 and "The last day lies before the first one." in odd.text
+
+
+def test_a_merchant_searches_installments(app: Flask, ids: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    everything = amal.get("/installments").text
+    found = amal.get("/installments?search=nadia").text
+    assert "Search installments" in found and 'value="nadia"' in found
+    assert 0 < found.count('class="cell-title"') < everything.count('class="cell-title"')
+    assert amal.get("/installments.csv?search=nadia").text.count("\n") == 1 + found.count('class="cell-title"')
+    assert "No installment fits this search." in amal.get("/installments?search=zz").text
+    omar = browser_of(app, "omar")
+    assert "Search installments" not in omar.get("/installments?search=zz").text
+
+
 def test_a_customers_page_shows_only_plans_with_this_merchant(app: Flask, ids: dict[str, int]) -> None:
     with app.app_context():
         people.a_plan(ids["badr"], "omar@example.com", description="Badr's secret cable")
