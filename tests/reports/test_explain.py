@@ -229,14 +229,14 @@ def look_as(user: Actor) -> dict:
         second = customers.list_customers(merchant, limit=5).next_cursor
         looks |= {
             "plans, unopened": lambda: plans.list_plans(user, PlanFilters(status="unopened")),
-            "payments, declined since": lambda: payments.list_with_plans(
-                user, PaymentFilters(state="declined", since=month)
-            ),
+            "payments, refused": lambda: payments.list_with_plans(user, PaymentFilters(state="declined", since=month)),
             "attention": lambda: attention.attention(merchant, user, overview.overview(merchant)),
             "plans, searched": lambda: plans.list_plans(user, PlanFilters(search="nothing like it")),
             "plans, by the part of a word": lambda: plans.list_plans(user, PlanFilters(search="ake num")),
             "plans, by number": lambda: plans.list_plans(user, PlanFilters(search=str(mine.id))),
             "plans, by amount": lambda: plans.list_plans(user, PlanFilters(search="SAR 4.00")),
+            "installments, searched": lambda: plans.list_installments(user, InstallmentFilters(search="erson4321")),
+            "installments, by amount": lambda: plans.list_installments(user, InstallmentFilters(search="99.99")),
             "payments, searched": lambda: payments.list_with_plans(user, PaymentFilters(search="erson4321")),
             "payments, by amount": lambda: payments.list_with_plans(user, PaymentFilters(search="99.99")),
             "customers, by the part of a name": lambda: customers.list_customers(
