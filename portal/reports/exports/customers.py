@@ -64,6 +64,10 @@ def export_customers(
     )
     if filters.search and filters.search.strip():
         query = query.where(Plan.customer_id.in_(search.customer_ids(actor.business("export"), filters.search)))
+    if filters.created.since is not None:
+        query = query.where(Customer.created_at >= filters.created.since)
+    if filters.created.until is not None:
+        query = query.where(Customer.created_at < filters.created.until)
     if filters.show == "owing":
         query = query.having(func.sum(sums.c.remaining) > 0)
     elif filters.show == "overdue":

@@ -13,7 +13,7 @@ POLL_MS = 8_500
 """A little longer than the interval at which an open page asks whether it is out of date (app.js)."""
 HIDE = "(hidden) => Object.defineProperty(document, 'hidden', {get: () => hidden, configurable: true})"
 CONTROLS = "button, input, select, textarea, summary, nav, .btn, .search"
-"""What a sheet of paper has no use for."""
+"""Things that a sheet of paper has no use for."""
 
 
 def answer(page: Page) -> int:
@@ -24,7 +24,7 @@ def answer(page: Page) -> int:
 
 
 def test_an_open_home_or_plan_page_follows_a_payment(visit: Visit) -> None:
-    """It asks nothing while its tab is hidden, and does not change under an open menu."""
+    """No question is asked while the tab is hidden or a menu is open."""
     amal, omar = visit(), visit()
     name = omar.create_account("customer", "omar")
     amal.create_account("merchant", "amal")
