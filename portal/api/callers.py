@@ -6,17 +6,22 @@ from datetime import datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar, cast
 
-from flask import g, request
+import structlog
+from flask import Response, after_this_request, current_app, g, request
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal.domain import clock, permissions
 from portal.domain.permissions import Actor, Permission, Role
 from portal.errors import Forbidden, QistError
 from portal.extensions import db
 from portal.models import Merchant, User
+from portal.services import security_events
 from portal.services.accounts import api_keys, tokens
 from portal.services.accounts.tokens import Account
 from portal.services.security import second_factors
 from portal.services.security.fresh_sign_ins import FRESH
+
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -140,6 +145,8 @@ def identify() -> Caller:
         raise NoToken()
     if token.startswith(api_keys.SCHEME):
         key = api_keys.find(token)
+        if api_keys.is_use_due(key):
+            after_this_request(_noting_use(key.id))
         return Caller(key.maker, api_keys.actor_of(key), f"key:{key.id}", bool(key.permissions), business=key.merchant)
     sign_in = tokens.find(token)
     actor = tokens.actor_of(sign_in)
@@ -153,3 +160,21 @@ def identify() -> Caller:
         business=sign_in.business if actor.merchant_id is not None else None,
         memberships=sign_in.memberships,
     )
+
+
+def _noting_use(key_id: int) -> Callable[[Response], Response]:
+    """Note the use of a key once the response is sent, so that no caller waits for it."""
+    app, address = current_app._get_current_object(), security_events.origin().address  # type: ignore[attr-defined]  # werkzeug's proxy
+
+    def note() -> None:
+        with app.app_context():
+            try:
+                api_keys.note_use(key_id, address)
+            except SQLAlchemyError:
+                log.warning("api_key.use_not_noted", key=key_id, exc_info=True)
+
+    def at_the_end(response: Response) -> Response:
+        response.call_on_close(note)
+        return response
+
+    return at_the_end

@@ -171,7 +171,7 @@ def owner_ids(merchant_id: int) -> list[int]:
 
 
 def find(token: str) -> ApiKey:
-    """The key of this token, with its maker. Updates `last_used_at`. Refuses: bad_token."""
+    """The key of this token, with its maker, in one statement. Refuses: bad_token."""
     shape = _SHAPE.fullmatch(token)
     if shape is None:
         raise BadToken()
@@ -179,13 +179,18 @@ def find(token: str) -> ApiKey:
     key = db.session.scalar(ApiKey.live(prefix, clock.now()))
     if key is None or not hmac.compare_digest(key.secret_hash, digest(secret)):
         raise BadToken()
-    if key.last_used_at is None or clock.now() - key.last_used_at > LAST_USED_PRECISION:
-        with contextlib.suppress(Busy):
-            _update_last_used(key.id)
-        key = db.session.scalar(ApiKey.live(prefix, clock.now()))
-        if key is None:
-            raise BadToken()
     return key
+
+
+def is_use_due(key: ApiKey) -> bool:
+    """Whether the last noted use of the key is older than LAST_USED_PRECISION."""
+    return key.last_used_at is None or clock.now() - key.last_used_at > LAST_USED_PRECISION
+
+
+def note_use(key_id: int, address: str) -> None:
+    """Write that the key was used now, from this address. Called after the response; a busy row is left as it is."""
+    with contextlib.suppress(Busy):
+        _update_last_used(key_id, address)
 
 
 def actor_of(key: ApiKey) -> Actor:
@@ -198,13 +203,11 @@ def actor_of(key: ApiKey) -> Actor:
 
 
 @unit_of_work
-def _update_last_used(key_id: int) -> None:
+def _update_last_used(key_id: int, address: str) -> None:
     now = clock.now()
     stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - LAST_USED_PRECISION)
     db.session.execute(
-        update(ApiKey)
-        .where(ApiKey.id == key_id, stale)
-        .values(last_used_at=now, last_used_from=security_events.origin().address)
+        update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now, last_used_from=address)
     )
 
 

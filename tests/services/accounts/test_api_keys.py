@@ -1,7 +1,7 @@
 """API keys: creation, use and revocation."""
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
@@ -11,11 +11,11 @@ from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Forbidden, Invalid, NotFound
 from portal.extensions import db
 from portal.models import ApiKey, Email, User
-from portal.services import security_events
 from portal.services.accounts import accounts, api_keys, password_resets
 from portal.services.accounts.tokens import BadToken
 from portal.services.mail import delivery
 from tests.fixtures import people
+from tests.fixtures.query_log import round_trips
 
 
 def test_a_key_names_its_merchant_and_stores_a_digest_only(amal: int) -> None:
@@ -54,11 +54,20 @@ def test_a_changed_key_is_refused(amal: int) -> None:
 def test_last_used_at_is_updated_at_most_once_a_minute(amal: int) -> None:
     with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as clock:
         token = api_keys.create(people.owner(amal), name="Web shop")
-        first = api_keys.find(token).last_used_at
+        key_id = api_keys.find(token).id
+
+        def used() -> datetime | None:
+            if api_keys.is_use_due(api_keys.find(token)):
+                api_keys.note_use(key_id, "192.0.2.7")
+            return api_keys.find(token).last_used_at
+
+        assert (first := used()) == datetime(2026, 11, 23, 12, tzinfo=UTC)
         clock.shift(59)
-        assert api_keys.find(token).last_used_at == first
+        assert used() == first
+        api_keys.note_use(key_id, "192.0.2.7")  # another process's note changes nothing within the minute either
+        assert used() == first
         clock.shift(2)
-        assert api_keys.find(token).last_used_at == first + timedelta(seconds=61) if first else False
+        assert used() == first + timedelta(seconds=61)
 
 
 def test_a_revoked_key_stays_revoked(amal: int) -> None:
@@ -113,13 +122,20 @@ def test_every_owner_is_told_of_a_new_key_and_a_revoked_one_is_not_told(amal):
         assert row.state == "kept"
 
 
-def test_the_last_use_of_a_key_has_its_address(amal):
+def test_the_last_use_of_a_key_has_its_address_and_is_noted_behind_the_answer(app, amal):
     token = api_keys.create(people.owner(amal), name="Till")
-    security_events.arrived("192.0.2.7", "curl/8")
-    try:
-        assert api_keys.find(token).last_used_from == "192.0.2.7"
-    finally:
-        security_events.left()
+    key_id = api_keys.find(token).id
+    headers = {"Authorization": f"Bearer {token}"}
+    address = {"REMOTE_ADDR": "192.0.2.7"}
+    with round_trips(app) as before_the_end:
+        answer = app.test_client().get("/api/auth/me/", headers=headers, environ_overrides=address)
+        assert answer.status_code == 200
+    with round_trips(app) as afterwards:
+        answer.close()  # as a server does after the last byte
+    db.session.rollback()
+    assert len(before_the_end.statements) == 1, before_the_end.statements
+    assert any("UPDATE api_keys" in statement for statement in afterwards.statements)
+    assert db.session.get_one(ApiKey, key_id).last_used_from == "192.0.2.7"
 
 
 @pytest.mark.parametrize("revoke", [False, True])
