@@ -222,10 +222,8 @@ def test_an_interrupted_first_start_is_repeated(data_dir: Path) -> None:
 
 
 def test_files_of_another_version_and_unknown_files_are_refused(tmp_path: Path) -> None:
-    for name, file, message in (
-        ("old", "PG_VERSION", "made by PostgreSQL 16"),
-        ("odd", "letters", "no PostgreSQL data"),
-    ):
+    strange = ("old", "PG_VERSION", "made by PostgreSQL 16"), ("odd", "letters", "no PostgreSQL data")
+    for name, file, message in strange:
         (tmp_path / name / "postgres").mkdir(parents=True)
         (tmp_path / name / "postgres" / file).write_text("16\n")
         with pytest.raises(ServerError, match=message):
