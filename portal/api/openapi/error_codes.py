@@ -66,6 +66,9 @@ class _Figure(int):
     def __str__(self) -> str:
         return f"{{{self.name}}}"
 
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
     def __iter__(self) -> Iterator[str]:
         return iter((str(self),))
 
