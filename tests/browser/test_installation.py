@@ -1,4 +1,4 @@
-"""A fresh installation: `qist setup`, the first plan and its payment, and a stranger's business that is approved."""
+"""A fresh installation: `qist setup`, the first plan, accepted and paid, and a stranger's business that is approved."""
 
 import re
 import subprocess
@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("live")]
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Live]:
-    """A running system of its own, on which new businesses wait for approval."""
-    with Live(tmp_path / "home", MERCHANT_REGISTRATION="approval") as system:
+    """A running system of its own, on which new businesses wait for approval, and plans for acceptance."""
+    with Live(tmp_path / "home", MERCHANT_REGISTRATION="approval", PLAN_ACCEPTANCE="required") as system:
         yield system
 
 
@@ -39,7 +39,9 @@ def set_up(system: Live) -> dict[str, str]:
 
 
 @pytest.mark.long
-def test_from_setup_to_the_first_paid_plan_and_the_approval_of_a_stranger(installation: Live, browser: Browser) -> None:
+def test_from_setup_to_the_first_accepted_plan_and_the_approval_of_a_stranger(
+    installation: Live, browser: Browser
+) -> None:
     contexts = [browser.new_context(base_url=installation.url, java_script_enabled=False) for _ in range(4)]
     owner, olga, dana, layla = visitors = [Visitor(context) for context in contexts]
     links = set_up(installation)
@@ -50,7 +52,13 @@ def test_from_setup_to_the_first_paid_plan_and_the_approval_of_a_stranger(instal
         visitor.sign_in(login)
 
     plan = owner.make_plan("layla@example.com", count="1")
-    page = layla.open(owner.page.get_by_label("Pay link", exact=True).input_value())
+    expect(owner.page.locator("main")).to_contain_text("Awaiting acceptance")
+    layla.open(installation.outbox_link() or "")
+    page = layla.open(layla.mailed_link("layla@example.com", "/invitations/"))
+    layla.press("Accept the plan")
+    expect(page.locator("body")).to_contain_text("You accepted the plan.")
+    expect(owner.open(plan).locator("main")).to_contain_text("Plan accepted")
+    expect(owner.page.locator("main")).not_to_contain_text("Awaiting acceptance")
     page.locator("#pay-next").click()
     page.locator("main form").get_by_role("button", name=re.compile("Pay")).last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Receipt")
