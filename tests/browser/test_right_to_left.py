@@ -13,16 +13,24 @@ from sqlalchemy.orm import undefer
 
 from portal.extensions import db
 from portal.local import demo_data
-from portal.models import Email, User
-from portal.services.accounts import password_resets
+from portal.models import Email, Merchant, User
+from portal.services.accounts import api_keys, password_resets
 from portal.services.mail import delivery
+from portal.services.merchants import usual_terms
+from portal.services.merchants.usual_terms import Terms
+from portal.services.payments import manual_payments, refunds
+from portal.services.plans import pairs
+from portal.services.plans.pairs import Words
 from portal.services.reminders import unsubscribe
 from portal.wording import language
-from tests.browser.test_pages import follow
+from tests.browser.conftest import Visit
+from tests.browser.test_mails import EMAIL, WORD
+from tests.browser.test_pages import find_faults, follow
 from tests.fixtures import people
 from tests.fixtures.live import served
 from tests.pages import pseudo_language
 from tests.pages.addresses import PAGES
+from tests.pages.words import words
 
 pytestmark = pytest.mark.browser
 
@@ -127,6 +135,29 @@ def shop(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield Shop(url, f"/outbox/open/{app.config['QIST'].outbox_token}", [off, *dict.fromkeys(links)], mails)
 
 
+@pytest.fixture
+def wordy(app: Flask, shop: Shop) -> Shop:
+    """The shop, whose names, texts and emails are as long as they may be, each one word."""
+    with app.app_context():
+        amal, omar = (db.session.scalars(select(User).where(User.username == name)).one() for name in ("amal", "omar"))
+        omar.email, omar.full_name = EMAIL, WORD
+        for merchant in db.session.scalars(select(Merchant)):
+            merchant.business_name = WORD
+        db.session.commit()
+        owner = people.owner(amal.id)
+        pairs.describe(omar.id, Words(name=WORD, phone="+966 50 123 4567", note=WORD), actor=owner)
+        plan = people.a_plan(amal.id, EMAIL, first=-3, description=WORD)
+        people.pay(people.installments_of(plan)[0].id, omar.id)
+        refunds.refund(plan, actor=owner, amount=1_00, reason=WORD)
+        today = people.today_of(amal.id)
+        manual_payments.record(
+            plan, actor=owner, amount=1_00, method="cash", received_on=today, reference=WORD, reason=WORD
+        )
+        api_keys.create(owner, name=WORD)
+        usual_terms.add(owner, Terms(WORD[: usual_terms.MAX_NAME], 3, "monthly", None, 0))
+    return shop
+
+
 def body_of(mail: Email) -> str:
     return mail.body or ""
 
@@ -166,6 +197,16 @@ def overflows(page: Page, panels: str = "main details") -> list[str]:
 
 @pytest.mark.long
 def test_nothing_overflows(browser: Browser, shop: Shop) -> None:
+    assert_nothing_overflows(browser, shop)
+
+
+@pytest.mark.proof
+def test_nothing_overflows_with_long_words(browser: Browser, wordy: Shop) -> None:
+    """An email of 75 letters and words of 200."""
+    assert_nothing_overflows(browser, wordy)
+
+
+def assert_nothing_overflows(browser: Browser, shop: Shop) -> None:
     faults: list[str] = []
     for name, paths in PAGES.items():
         context = signed_in(browser, shop, name)
@@ -214,4 +255,53 @@ def test_nothing_overflows_where_a_mail_leads_nor_in_the_mail(browser: Browser, 
         page.goto(address)
         faults += overflows(page)
     context.close()
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.long
+def test_states_of_pages_are_accessible_in_arabic(visit: Visit) -> None:
+    """Forms with errors, open panels and dialogs, refusals and results, each in both colours and on a phone."""
+    amal, omar, layla, say = visit(), visit(), visit(), words("ar")
+    for visitor in (amal, omar, layla):
+        visitor.context.set_extra_http_headers({"Accept-Language": "ar"})
+    name = omar.create_account("customer", "omar")
+    amal.create_account("merchant", "amal")
+    plan = amal.create_plan(f"{name}@example.com")
+    invited = amal.create_plan(f"new-{name}@example.com")
+    faults: list[str] = []
+
+    def check(page: Page) -> None:
+        assert page.locator("html").get_attribute("dir") == "rtl", page.url
+        faults.extend(find_faults(page))
+
+    page = amal.open("/plans/new")
+    page.locator("[name=total_amount]").fill("many")
+    page.get_by_role("button", name=say("Create plan")).click()
+    page.locator("[data-error-summary]").wait_for()
+    check(page)
+    page = amal.open(f"{plan}/credit")
+    amal.press(say("Continue"))
+    page.locator("[data-error-summary]").wait_for()
+    check(page)
+    page.locator("[name=amount]").fill("10")
+    page.locator("[name=reason]").fill("A scratch (left side)")
+    amal.press(say("Continue"))
+    page.locator("dialog[open]").wait_for()
+    check(page)
+    page.keyboard.press("Escape")
+    page = amal.open(plan)
+    page.locator("#plan-acts summary").click()
+    check(page)
+    check(amal.open(invited))
+    check(amal.open(f"{invited}?ask=revoke-pay"))
+    check(layla.open(layla.mailed_link(f"new-{name}@example.com", "/invitations/")))
+    page = omar.open(f"{plan}/pay")
+    page.locator("[name=amount]").fill("9999")
+    page.locator("#pay-now").click()
+    page.locator("[data-error-summary]").wait_for()
+    check(page)
+    page = omar.open(plan)
+    omar.row(1).get_by_role("button", name=say("Pay %(amount)s", amount="")).click()
+    page.locator("#plan-summary").get_by_text(say("%(paid)s of %(total)s paid", paid=1, total=4)).wait_for()
+    check(page)
     assert not faults, "\n".join(faults)
