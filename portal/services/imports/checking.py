@@ -107,13 +107,11 @@ def _repeated_lines(checked: Checked, merchant_id: int) -> list[int]:
         return []
     drafts = select(PlanDraft.customer_email, PlanDraft.total, PlanDraft.start_date)
     drafts = drafts.where(PlanDraft.merchant_id == merchant_id)
-    seen = {
-        (identifiers.stored_email_key(email), total, day) for email, total, day in db.session.execute(drafts).tuples()
-    }
+    seen = {(identifiers.stored_email_key(email), total, day) for email, total, day in db.session.execute(drafts)}
     keys = {user_id: key for key, user_id in checked.known.items()}
     made = select(Plan.customer_id, Plan.total, Plan.start_date)
     made = made.where(Plan.merchant_id == merchant_id, Plan.customer_id.in_(keys))
-    seen |= {(keys[user_id], total, day) for user_id, total, day in db.session.execute(made).tuples()}
+    seen |= {(keys[user_id], total, day) for user_id, total, day in db.session.execute(made)}
     repeated = []
     for line, plan in plans:
         fact = line.email_key, plan.total, plan.start_date

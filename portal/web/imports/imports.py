@@ -236,7 +236,7 @@ def send(import_id: int) -> ResponseReturnValue:
         else:
             if count:
                 told = ngettext(
-                    "%(plans)s plan is on its way.", "%(plans)s plans are on their way.", count, plans=f"{count:,}"
+                    "%(count)s plan is on its way.", "%(count)s plans are on their way.", count, count=f"{count:,}"
                 )
                 flash(told, "success")
             else:

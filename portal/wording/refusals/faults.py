@@ -247,10 +247,10 @@ FAULTS: Final[Table] = {
     ("file_not_text", ""): _l("This file can't be read as text. Save it as CSV (UTF-8) and choose it again."),
     ("file_no_rows", ""): _l("This file has names of columns, but no line under them."),
     ("file_too_many_rows", ""): lambda values: ngettext(
-        "At most %(lines)s line can be imported at once. Split the file.",
-        "At most %(lines)s lines can be imported at once. Split the file.",
+        "At most %(count)s line can be imported at once. Split the file.",
+        "At most %(count)s lines can be imported at once. Split the file.",
         values["limit"],
-        lines=f"{values['limit']:,}",
+        count=f"{values['limit']:,}",
     ),
     ("file_too_many_columns", ""): lambda values: ngettext(
         "This file has more than %(num)s column.", "This file has more than %(num)s columns.", values["limit"]
