@@ -33,7 +33,7 @@ from portal.local.guardian import Guardian
 from portal.valkey import connections
 from portal.web.middleware import static_files
 from portal.wording import language
-from tests.fixtures import kept, people, servers
+from tests.fixtures import people, remembered, servers
 from tests.fixtures.live import Live
 from tests.fixtures.mails import Catcher, sending
 from tests.pages.page_client import PageClient
@@ -194,7 +194,7 @@ def app() -> Flask:
     servers.make_template(application)
     with application.app_context():
         db.engine._compiled_cache.capacity = MAX_STATEMENTS  # type: ignore[union-attr]
-    application.jinja_env.bytecode_cache = kept.CompiledTemplates()
+    application.jinja_env.bytecode_cache = remembered.CompiledTemplates()
     return application
 
 

@@ -20,6 +20,7 @@ from portal.domain import clock, typed_text
 from portal.extensions import db
 from portal.models import ApiKey, Merchant, Plan
 from portal.services import mail_limits
+from portal.services.accounts import merchant_settings
 from portal.services.agreements import disputes
 from portal.services.mail import delivery
 from portal.services.plans import plans
@@ -82,7 +83,10 @@ def world(app: Flask, database: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("text", SAVED_FIELDS, ids=lambda text: text.address)
-def test_a_form_stores_the_texts_that_it_accepts(app: Flask, world: tuple[int, int], text: Field) -> None:
+def test_a_form_stores_the_texts_that_it_accepts(
+    app: Flask, world: tuple[int, int], text: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merchant_settings, "MAX_RENAMES", len(ACCEPTED))
     amal = browser_of(app, "amal")
     for typed, stored in ACCEPTED.items():
         response = amal.post(text.address, data=text.beside | {text.name: typed, "key": one_use_key(amal, text)})
@@ -171,6 +175,7 @@ def test_a_text_is_shown_again_unharmed(app: Flask, world: tuple[int, int], monk
     """As description and business name, on pages, in a file and in a mail's subject, text and HTML."""
     monkeypatch.setattr(mail_limits, "FROM_ONE_BUSINESS", 10 * len(ACCEPTED))
     monkeypatch.setattr(mail_limits, "IN_ALL", 10 * len(ACCEPTED))
+    monkeypatch.setattr(merchant_settings, "MAX_RENAMES", len(ACCEPTED))
     amal, omar = browser_of(app, "amal"), browser_of(app, "omar")
     for typed, stored in ACCEPTED.items():
         assert amal.post("/settings", data=SHOP | {"business_name": typed}).status_code == 303

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 from flask import Flask
 
+from portal.services.accounts import merchant_settings
 from portal.services.operations import merchant_deactivations
 from tests.api import Api, Person, create_plan, merchant, problem
 from tests.api.resources.test_typed_texts import ACCEPTED, CASH, FIELDS, REFUSED, TERMS, refusal_code
@@ -168,7 +169,11 @@ def test_the_name_of_a_person_in_their_profile(omar: Person) -> None:
 
 
 @pytest.mark.parametrize(("name", "limit"), OF_A_MERCHANT)
-def test_the_words_of_a_business_about_itself(amal: Person, name: str, limit: int) -> None:
+def test_the_words_of_a_business_about_itself(
+    amal: Person, name: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merchant_settings, "MAX_RENAMES", len(ACCEPTED))
+
     def send(typed: str) -> Any:
         return amal.api.call("PATCH", "/api/merchant/", {name: typed})
 

@@ -35,7 +35,7 @@ def rename(merchant_id, name):
 
 
 def told(catcher):
-    """What operators were told: recipient and text of each mail."""
+    """Mails to operators: recipient and text of each mail."""
     delivery.drain()
     return [(mail["To"], text_of(mail)) for mail in catcher.mails]
 

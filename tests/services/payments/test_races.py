@@ -112,7 +112,7 @@ def test_eight_payments_at_once_are_one_charge(app, count, keys):
 def test_canary_without_row_locks_the_unique_index_is_hit(app):
     """With the locks, no insert ever reaches the unique index's conflict."""
     installment_ids, omar = some_plans(ROUNDS)
-    with slowly(WRITE, locks=False, pause=0.15):
+    with slowly(WRITE, locks=False, pause=0.3):
         rounds = race(app, installment_ids, omar)
     hit = [
         results
@@ -127,7 +127,7 @@ def test_canary_without_row_locks_and_without_the_index_customers_are_charged_tw
     installment_ids, omar = some_plans(ROUNDS)
     with db.engine.begin() as connection:
         connection.execute(text("DROP INDEX uq_allocations_held_installment_id"))
-    with slowly(WRITE, locks=False, pause=0.15):
+    with slowly(WRITE, locks=False, pause=0.3):
         race(app, installment_ids, omar)
     assert sum(times > 1 for times in charged().values()) >= SEEN_IN
 

@@ -52,7 +52,8 @@ def test_a_new_key_is_shown_once_and_works(app: Flask, amal: FlaskClient) -> Non
         and "Never" in after
     )
     bearer = {"Authorization": f"Bearer {key}"}
-    assert app.test_client().get("/auth/me/", headers=bearer).json["username"] == "amal"
+    with app.test_client().get("/auth/me/", headers=bearer) as response:  # the use is noted as it is closed
+        assert response.json["username"] == "amal"
     assert "Never" not in amal.get(PAGE).text
 
 

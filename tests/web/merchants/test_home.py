@@ -164,4 +164,4 @@ def test_a_percentage_reads_right_in_arabic(app: Flask, everybody: dict[str, int
         people.a_plan(everybody["amal"], total=120_00, count=1, first=60)
         assert db.session.scalar(db.select(db.func.count(Invitation.id))) == 0
     page = browser_of(app, "amal").get("/dashboard", headers={"Accept-Language": "ar"}).text
-    assert '<bdi class="nowrap">+12%</bdi>' in page
+    assert '<bdi class="nowrap">\u2068+12\u2069%</bdi>' in page
