@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+import psycopg
 import redis
 
 from portal.local.child_server import marks, still_running
@@ -126,6 +127,15 @@ class Running:
     def output(self) -> str:
         """The output of all processes, for the message of a failure."""
         return "\n".join(f"--- {path.name}\n{path.read_text()}" for path in sorted(self.folder.glob("*.out")))
+
+
+def answers(url: str) -> bool:
+    """Whether a server of PostgreSQL takes a connection at this address."""
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:

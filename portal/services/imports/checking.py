@@ -105,12 +105,13 @@ def _repeated_lines(checked: Checked, merchant_id: int) -> list[int]:
     plans = [(line, line.plan) for line in checked.lines if line.plan is not None and line.plan.external_id is None]
     if not plans:
         return []
+    days = {plan.start_date for _, plan in plans}
     drafts = select(PlanDraft.customer_email, PlanDraft.total, PlanDraft.start_date)
-    drafts = drafts.where(PlanDraft.merchant_id == merchant_id)
+    drafts = drafts.where(PlanDraft.merchant_id == merchant_id, PlanDraft.start_date.in_(days))
     seen = {(identifiers.stored_email_key(email), total, day) for email, total, day in db.session.execute(drafts)}
     keys = {user_id: key for key, user_id in checked.known.items()}
     made = select(Plan.customer_id, Plan.total, Plan.start_date)
-    made = made.where(Plan.merchant_id == merchant_id, Plan.customer_id.in_(keys))
+    made = made.where(Plan.merchant_id == merchant_id, Plan.customer_id.in_(keys), Plan.start_date.in_(days))
     seen |= {(keys[user_id], total, day) for user_id, total, day in db.session.execute(made)}
     repeated = []
     for line, plan in plans:

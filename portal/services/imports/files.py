@@ -92,6 +92,8 @@ def read_sheet(text: str) -> Sheet:
             begin, line = line, reader.line_num + 1
             if any(cell.strip(BLANKS) for cell in cells):
                 rows.append(Row(begin + skipped, tuple(cells)))
+            if len(rows) > MAX_TITLES + 1 + MAX_ROWS:
+                raise Invalid(Fault("file", "file_too_many_rows", limit=MAX_ROWS))
     except csv.Error as error:
         raise Invalid(Fault("file", "file_quotes", line=line + skipped)) from error
     place = _place_of_names(rows)

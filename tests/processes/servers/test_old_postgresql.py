@@ -17,7 +17,7 @@ from portal.local.data_dir import unprivileged_user
 from portal.metrics.figures import Reader
 from portal.reports.operations import health
 from tests.fixtures import servers
-from tests.processes.running import HANG_SECONDS, Running, ValkeyServer, until
+from tests.processes.running import HANG_SECONDS, Running, ValkeyServer, answers, until
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("1[0-6]/bin/postgres"))
 REFUSAL = "The database is older than PostgreSQL 17, which Qist needs."
@@ -44,14 +44,6 @@ def old_url() -> Iterator[str]:
     server.terminate()
     server.wait(HANG_SECONDS)
     shutil.rmtree(folder)
-
-
-def answers(url: str) -> bool:
-    try:
-        psycopg.connect(url).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @pytest.mark.long

@@ -22,7 +22,7 @@ from portal.services.accounts import tokens
 from tests.conftest import Figures
 from tests.fixtures import people, servers
 from tests.fixtures.live import free_port
-from tests.processes.running import HANG_SECONDS, Running, until
+from tests.processes.running import HANG_SECONDS, Running, answers, until
 from tests.processes.test_crashes import PART, PARTS, Attempt, Work, check_payments
 from tests.processes.test_machines import is_ready, settled
 
@@ -55,14 +55,6 @@ def pgbouncer(**options: str) -> Iterator[str]:
         process.kill()
         process.wait(HANG_SECONDS)
         shutil.rmtree(folder)
-
-
-def answers(url: str) -> bool:
-    try:
-        psycopg.connect(url).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @pytest.mark.long

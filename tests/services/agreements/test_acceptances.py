@@ -13,7 +13,6 @@ from portal.domain import clock
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Acceptance, Event, LedgerEntry, Payment
-from portal.reports.operations import checks
 from portal.services.adjustments import cancellations, credits, reschedules, write_offs
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import acceptances
@@ -23,7 +22,7 @@ from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders, reminders
 from portal.wording import terms
 from tests.fixtures import mails, people
-from tests.fixtures.agreements import ACCEPTING, accept, acceptance, books, outstanding, pair_of
+from tests.fixtures.agreements import ACCEPTING, accept, acceptance, books, no_rule_is_broken, outstanding, pair_of
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -63,11 +62,6 @@ def kinds():
 def event_kinds(plan_id):
     db.session.rollback()
     return list(db.session.scalars(db.select(Event.kind).where(Event.plan_id == plan_id).order_by(Event.id)))
-
-
-def no_rule_is_broken():
-    db.session.rollback()
-    return [rule for rule, count in checks.run() if count] == []
 
 
 def collect_everything():

@@ -12,7 +12,6 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Dispute, Email, IdempotencyKey, Invitation, TypedText
 from portal.reports.exports import personal_data
-from portal.reports.operations import checks
 from portal.reports.operations import disputes as open_ones
 from portal.reports.plans import plans as reports
 from portal.services.agreements import acceptances, disputes
@@ -23,7 +22,7 @@ from portal.services.plans import customer_emails, invitations, pairs, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.privacy import erasures
 from tests.fixtures import mails, people, proofs
-from tests.fixtures.agreements import accept, acceptance, books, pair_of
+from tests.fixtures.agreements import accept, acceptance, books, no_rule_is_broken, pair_of, refusal
 from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -73,17 +72,6 @@ def outcomes(plan_id):
     db.session.rollback()
     query = db.select(Dispute).where(Dispute.plan_id == plan_id).order_by(Dispute.id)
     return [(row.user_id, row.outcome, row.moved_at is not None) for row in db.session.scalars(query)]
-
-
-def no_rule_is_broken():
-    db.session.rollback()
-    return [rule for rule, count in checks.run() if count] == []
-
-
-def refusal(act):
-    with pytest.raises(Refused) as refused:
-        act()
-    return refused.value.code
 
 
 def test_the_plan_moves_and_its_new_customer_is_invited(amal, plan_id):

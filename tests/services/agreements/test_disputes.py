@@ -10,7 +10,6 @@ from portal.domain.permissions import Actor
 from portal.errors import Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Dispute, Event, Reminder
-from portal.reports.operations import checks
 from portal.services.accounts import accounts
 from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.agreements import acceptances, disputes
@@ -19,7 +18,16 @@ from portal.services.payments import automatic, manual_payments, payment_methods
 from portal.services.plans import lateness, pairs
 from portal.services.reminders import manual_reminders, reminders
 from tests.fixtures import mails, people
-from tests.fixtures.agreements import ACCEPTING, accept, acceptance, books, outstanding, pair_of
+from tests.fixtures.agreements import (
+    ACCEPTING,
+    accept,
+    acceptance,
+    books,
+    no_rule_is_broken,
+    outstanding,
+    pair_of,
+    refusal,
+)
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -65,17 +73,6 @@ def ends(plan_id):
     db.session.rollback()
     row = Dispute.of_plan(plan_id)
     return row.outcome, row.ended_at == people.plan_of(plan_id).dispute_ended_at
-
-
-def no_rule_is_broken():
-    db.session.rollback()
-    return [rule for rule, count in checks.run() if count] == []
-
-
-def refusal(act):
-    with pytest.raises(Refused) as refused:
-        act()
-    return refused.value.code
 
 
 class TestDisputing:

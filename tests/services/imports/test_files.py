@@ -83,6 +83,14 @@ def test_as_many_rows_as_the_bound_are_read() -> None:
     assert len(files.read_sheet("Email\n" + "a@example.com\n" * MAX_ROWS).rows) == MAX_ROWS
 
 
+def test_no_row_is_read_behind_the_bound() -> None:
+    """A small file of millions of lines fills no memory: the quotation mark behind them is not reached."""
+    text = "Email\n" + "a@example.com\n" * (MAX_ROWS + files.MAX_TITLES + 2) + '"'
+    with pytest.raises(Invalid) as refused:
+        files.read_sheet(text)
+    assert [fault.code for fault in refused.value.faults] == ["file_too_many_rows"]
+
+
 def test_titles_above_the_names_are_left_out() -> None:
     sheet = files.read_sheet("Plans of 2026,,\n,,\nEmail,Total,\na@example.com,100,\n")
     assert sheet.names == ("Email", "Total")
