@@ -194,14 +194,14 @@ class SecondGateway:
             self.records[won] = Record(lost.token, amount, None, clock.now(), wins_back=key)
             return won
 
-    def bounce(self, key: str) -> bool:
-        """Reverse a charge, as a bank does. Returns False if it is reversed already."""
+    def bounce(self, key: str, amount: int | None = None) -> bool:
+        """Reverse a charge, as a bank does: by default what refunds left of it. Returns False if it is reversed already."""
         with self.lock:
             record = self.records[key]
             if record.code is not None or record.reversed_at is not None or record.wins_back is not None:
                 return False
             record.reversed_at = clock.now()
-            record.reversed_amount = record.amount - self._refunded(key)
+            record.reversed_amount = record.amount - self._refunded(key) if amount is None else amount
             return True
 
     def signed(self, key: str) -> tuple[bytes, dict[str, str]]:
