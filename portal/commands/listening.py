@@ -18,7 +18,7 @@ from typing import IO, Final, Self
 from urllib.parse import urlsplit
 
 from portal.domain import clock
-from portal.gateways import webhooks
+from portal.gateways import webhook_signatures, webhooks
 from portal.gateways.event_feed import EventFeed, FeedError, FeedEvent, FeedPage, is_this_machine
 
 MAX_ANSWERS: Final = 3
@@ -137,7 +137,8 @@ def check_secret(secret: str | None) -> str | None:
     if not secret:
         return None
     try:
-        if secret.startswith(webhooks.SCHEME) and base64.b64decode(secret.removeprefix(webhooks.SCHEME), validate=True):
+        scheme = webhook_signatures.SCHEME
+        if secret.startswith(scheme) and base64.b64decode(secret.removeprefix(scheme), validate=True):
             return secret
     except ValueError:
         pass
@@ -174,7 +175,7 @@ def _begin(feed: EventFeed, file: StateFile, options: Options, say: Say) -> Stat
         source = f"{feed.address} {business.id} {options.types or ''} {options.plan or ''}".strip()
         state = file.read()
         if state is None:
-            state = State(source, webhooks.new_secret(), None if options.from_start else feed.end())
+            state = State(source, webhook_signatures.new_secret(), None if options.from_start else feed.end())
             file.write(state)
     except FeedError as error:
         raise ListeningError(_sentence(error)) from None

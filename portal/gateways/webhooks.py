@@ -5,12 +5,8 @@ that resolves to another address on a second look reaches nothing. The certifica
 are not followed, no proxy of the environment is used, and a request ends after MAX_SECONDS, whatever the receiver does.
 """
 
-import base64
-import hashlib
-import hmac
 import ipaddress
 import re
-import secrets
 import socket
 import ssl
 import threading
@@ -25,6 +21,7 @@ import httpcore
 
 from portal import __version__
 from portal.domain import clock
+from portal.gateways import webhook_signatures
 
 MAX_SECONDS: Final = 10.0
 """The time for all of a request: name, connection, TLS, request and answer."""
@@ -32,8 +29,6 @@ MAX_ANSWER: Final = 64 * 1024
 """Bytes of an answer that are read."""
 EXCERPT: Final = 1024
 """Bytes of an answer that are kept."""
-SCHEME: Final = "whsec_"
-"""The beginning of a signing secret; base64 follows."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
@@ -168,30 +163,6 @@ def _check_name(host: str) -> None:
         raise BadUrl("refused_address")
 
 
-def new_secret() -> str:
-    """A new signing secret: 32 random bytes in base64 after `whsec_`."""
-    return SCHEME + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def signature(secret: str, name: str, timestamp: int, body: bytes) -> str:
-    """The signature of Standard Webhooks, version 1."""
-    key = base64.b64decode(secret.removeprefix(SCHEME))
-    signed = f"{name}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-
-
-def headers(request: Request, timestamp: int) -> dict[bytes | str, bytes | str]:
-    """The headers of a request, signed with each of its secrets."""
-    signatures = [signature(secret, request.name, timestamp, request.body) for secret in request.secrets]
-    return {
-        "Content-Type": "application/json",
-        "User-Agent": f"Qist/{__version__}",
-        "webhook-id": request.name,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(signatures),
-    }
-
-
 def send(
     request: Request,
     *,
@@ -215,7 +186,9 @@ def send(
         sent: dict[bytes | str, bytes | str] = {
             "Host": urlsplit(request.url).netloc,
             "Accept-Encoding": "identity",
-            **headers(request, timestamp),
+            "Content-Type": "application/json",
+            "User-Agent": f"Qist/{__version__}",
+            **webhook_signatures.headers(request.name, timestamp, request.body, request.secrets),
         }
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), max_seconds)
         with (

@@ -195,7 +195,7 @@ class SecondGateway:
             return won
 
     def bounce(self, key: str, amount: int | None = None) -> bool:
-        """Reverse a charge, as a bank does: by default what refunds left of it. Returns False if it is reversed already."""
+        """Reverse a charge, as a bank does: by default what refunds left of it. False if it is reversed already."""
         with self.lock:
             record = self.records[key]
             if record.code is not None or record.reversed_at is not None or record.wins_back is not None:

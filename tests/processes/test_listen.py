@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 from portal.api.schemas.events import bodies
 from portal.domain.events import PlanAccepted
 from portal.extensions import db
-from portal.gateways import webhooks
+from portal.gateways import webhook_signatures
 from portal.jobs import tasks
 from portal.models import PublicEvent
 from portal.services import events
@@ -27,7 +27,7 @@ from tests.fixtures.live import free_port, served
 from tests.fixtures.webhooks import Receiver, receiving
 from tests.processes.running import ROOT, until
 
-SECRET = webhooks.new_secret()
+SECRET = webhook_signatures.new_secret()
 
 
 @unit_of_work

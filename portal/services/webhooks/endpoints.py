@@ -15,7 +15,7 @@ from portal.domain.identifiers import public_id
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.gateways import webhooks
+from portal.gateways import webhook_signatures, webhooks
 from portal.models import Merchant, WebhookDelivery, WebhookEndpoint
 from portal.models.security_events import SecurityKind
 from portal.models.webhooks import PENDING_DELIVERIES, PREFIX, DisabledFor
@@ -74,7 +74,7 @@ def create(
     query = select(func.count()).select_from(WebhookEndpoint.of_merchant(merchant.id).order_by(None).subquery())
     if (db.session.scalar(query) or 0) >= LIVE_MAX:
         raise Refused("too_many_endpoints", limit=LIVE_MAX)
-    secret = webhooks.new_secret()
+    secret = webhook_signatures.new_secret()
     row = WebhookEndpoint(
         merchant_id=merchant.id,
         created_by=actor.user_id,
@@ -128,7 +128,7 @@ def rotate(name: str, *, actor: Actor, request_key: RequestKey | None = None) ->
     """
     row = lock(actor, name)
     email_changes.require_settled(actor.user_id)
-    secret = webhooks.new_secret()
+    secret = webhook_signatures.new_secret()
     row.old_secret, row.old_secret_until = row.secret, clock.now() + BOTH_SECRETS
     row.secret = signing_secrets.sealed(secret)
     _report("webhook_rotated", row, actor)
