@@ -18,22 +18,34 @@ from portal.domain.identifiers import MAX_ID
 from portal.domain.permissions import Actor
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
-from portal.models import Contact, Import, Installment, Payment, Plan, Refund, User
+from portal.models import Contact, Import, Installment, Merchant, Payment, Plan, Refund, User
 
 T = TypeVar("T", Plan, Installment, Payment, Refund)
 Owed = TypeVar("Owed", Plan, Installment)
+V = TypeVar("V")
 
 
 def my_plan(actor: Actor, plan_id: int) -> Plan:
     """The plan with its merchant and customer, for either of the two. Raises NotFound."""
-    parties = joinedload(Plan.merchant), joinedload(Plan.customer)
-    query = select(Plan).options(*parties, joinedload(Plan.open_proposal))
+    query = select(Plan).options(joinedload(Plan.merchant), joinedload(Plan.customer), joinedload(Plan.open_proposal))
     return _mine(query.where(Plan.id == plan_id, _party(actor, Plan)), plan_id)
+
+
+def my_plan_with(actor: Actor, plan_id: int, value: ColumnElement[V]) -> tuple[Plan, V]:
+    """As `my_plan`, with the merchant's letterhead, and a value of the same statement. Raises NotFound."""
+    merchant = joinedload(Plan.merchant).joinedload(Merchant.letterhead)
+    query = select(Plan, value).options(merchant, joinedload(Plan.customer), joinedload(Plan.open_proposal))
+    query = query.where(Plan.id == plan_id, _party(actor, Plan))
+    row = db.session.execute(query).one_or_none() if 0 < plan_id <= MAX_ID else None
+    if row is None:
+        raise NotFound()
+    return row[0], row[1]
 
 
 def my_installment(actor: Actor, installment_id: int) -> Installment:
     """The installment with its plan and merchant, for the plan's merchant or customer. Raises NotFound."""
-    query = select(Installment).options(joinedload(Installment.plan).joinedload(Plan.merchant))
+    plan = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.open_proposal))
+    query = select(Installment).options(plan)
     return _mine(query.where(Installment.id == installment_id, _party(actor, Installment)), installment_id)
 
 

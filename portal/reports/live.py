@@ -1,9 +1,9 @@
 """Versions of open pages: a text that changes when something on the page did. Each is read from an index."""
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from portal.extensions import db
-from portal.models import Event, Payment, PublicEvent
+from portal.models import Event, Payment, Plan, PublicEvent
 
 
 def version_of_merchant(merchant_id: int) -> str:
@@ -16,9 +16,8 @@ def version_of_merchant(merchant_id: int) -> str:
     return f"{newest or 0}-{waiting or 0}-{payment_id or 0}"
 
 
-def version_of_plan(plan_id: int) -> str:
-    """The version of a plan's page: its newest event and its newest payment."""
-    event = select(func.max(Event.id)).where(Event.plan_id == plan_id).scalar_subquery()
-    payment = select(func.max(Payment.id)).where(Payment.plan_id == plan_id).scalar_subquery()
-    event_id, payment_id = db.session.execute(select(event, payment)).one()
-    return f"{event_id or 0}-{payment_id or 0}"
+def version_of_plan() -> ColumnElement[str]:
+    """The version of a plan's page, as a column of a query over plans: its newest event and its newest payment."""
+    event = select(func.max(Event.id)).where(Event.plan_id == Plan.id).scalar_subquery()
+    payment = select(func.max(Payment.id)).where(Payment.plan_id == Plan.id).scalar_subquery()
+    return func.concat(func.coalesce(event, 0), "-", func.coalesce(payment, 0))

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final, Generic, TypeVar
 
@@ -31,12 +31,14 @@ BEFORE: Final = "~"
 class Page(Generic[T]):
     """Rows of a list, and the cursors of the next page (None on the last page) and of the previous one.
 
-    `prev_cursor` is None on the first page, and for lists that lead forwards alone.
+    `prev_cursor` is None on the first page, and for lists that lead forwards alone. `beside` is a value of the whole
+    list that was read in the same statement, if one was and there are rows.
     """
 
     items: Sequence[T]
     next_cursor: str | None
     prev_cursor: str | None = None
+    beside: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,31 @@ def fetch(
     return fetch_in(query, Order(keys, descending), limit=limit, cursor=cursor)
 
 
-def fetch_in(query: Select[Any], order: Order, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Any]:
+def fetch_in(
+    query: Select[Any],
+    order: Order,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    beside: ColumnElement[Any] | None = None,
+) -> Page[Any]:
     """Up to `limit` rows of `query` in this order, from the row after `cursor`, or before it.
 
     Each query reads a range of one index. A second query reads the rows whose first key is NULL, if the page has some.
+    `beside` is read with the first rows.
     Refuses: bad_cursor (Invalid) on `?cursor`.
     """
-    return _fetch(lambda part: db.session.scalars(part).all(), query, order, limit, cursor)
+    values: list[Any] = []
+
+    def read(part: Select[Any]) -> Sequence[Any]:
+        if beside is None or values:
+            return db.session.scalars(part).all()
+        rows = db.session.execute(part.add_columns(beside)).all()
+        values.extend(row[1] for row in rows[:1])
+        return [row[0] for row in rows]
+
+    page = _fetch(read, query, order, limit, cursor)
+    return replace(page, beside=values[0]) if values else page
 
 
 def fetch_rows(

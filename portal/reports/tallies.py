@@ -1,12 +1,13 @@
 """How many rows a list has and how much they are in all, up to a bound, so that a long list costs no more."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, func, literal, literal_column, select, union_all
+from sqlalchemy import ColumnElement, Select, func, literal, literal_column, select, union_all
 
 from portal.extensions import db
+from portal.reports.paging import Page
 
 LIMIT: Final = 10_000
 """Rows that are counted."""
@@ -32,6 +33,20 @@ class Count:
     more: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PageTally:
+    """The tally of a list. `column` belongs into the query of a page's rows (`beside` of paging.fetch_in).
+
+    `read` returns the tally that came with the page, or that of a statement of its own if none did.
+    """
+
+    run: Callable[[], Tally]
+    column: ColumnElement[Any] | None = None
+
+    def read(self, page: Page[Any]) -> Tally:
+        return self.run() if page.beside is None else _tally_of({code: (n, total) for code, n, total in page.beside})
+
+
 def count(query: Select[Any]) -> Count:
     """The number of rows of `query`, in any order."""
     rows: Select[Any] = query.with_only_columns(literal_column("1"), maintain_column_froms=True).order_by(None)
@@ -49,18 +64,31 @@ def tally(query: Select[Any], currency: Any, amount: Any) -> Tally:
     return tally_each({"": (query, currency, amount)})[""]
 
 
+def with_rows(query: Select[Any], currency: Any, amount: Any) -> PageTally:
+    """The same tally, in the statement that reads the rows of a page."""
+    sums = _sums(query, currency, amount).subquery()
+    groups = select(func.jsonb_agg(func.jsonb_build_array(*sums.c)))
+    return PageTally(lambda: tally(query, currency, amount), groups.scalar_subquery())
+
+
 def tally_each(lists: Mapping[str, tuple[Select[Any], Any, Any]]) -> dict[str, Tally]:
     """The tallies of several lists by name, in one statement. A list is a query with a currency and an amount."""
     parts = []
     for name, (query, currency, amount) in lists.items():
-        rows = query.with_only_columns(currency.label("currency"), amount.label("amount")).order_by(None)
-        counted = rows.limit(LIMIT + 1).subquery()
-        sums = select(literal(name), counted.c.currency, func.count(), func.coalesce(func.sum(counted.c.amount), 0))
-        parts.append(sums.group_by(counted.c.currency))
+        sums = _sums(query, currency, amount).subquery()
+        parts.append(select(literal(name), *sums.c))
     groups: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in lists}
     for name, code, count, total in db.session.execute(union_all(*parts) if len(parts) > 1 else parts[0]):
         groups[name][code] = int(count), int(total)
     return {name: _tally_of(sums) for name, sums in groups.items()}
+
+
+def _sums(query: Select[Any], currency: Any, amount: Any) -> Select[Any]:
+    """The number of rows and the sum of each currency, over LIMIT + 1 rows at most."""
+    rows = query.with_only_columns(currency.label("currency"), amount.label("amount")).order_by(None)
+    counted = rows.limit(LIMIT + 1).subquery()
+    count, total = func.count().label("count"), func.coalesce(func.sum(counted.c.amount), 0).label("total")
+    return select(counted.c.currency, count, total).group_by(counted.c.currency)
 
 
 def _tally_of(sums: Mapping[str, tuple[int, int]]) -> Tally:

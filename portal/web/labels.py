@@ -92,7 +92,7 @@ def security_event_words(event: SecurityEvent) -> str:
 
 def state_of(installment: Installment) -> str:
     """The installment's status, or "checking" while the outcome of its payment is unknown."""
-    return "checking" if installment.is_open and installment.held_allocations else installment.status
+    return "checking" if installment.is_open and installment.held else installment.status
 
 
 def state_words(installment: Installment, state: str) -> str | None:

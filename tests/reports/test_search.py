@@ -70,7 +70,7 @@ def test_installments_are_found_by_their_plan_and_their_own_amount(shop):
     def plans_of(typed):
         filters = InstallmentFilters(search=typed)
         rows = plans.list_installments(owner, filters).items
-        assert plans.tally_installments(owner, filters).count == len(rows)
+        assert plans.tally_installments(owner, filters).run().count == len(rows)
         return [row.plan_id for row in rows]
 
     for typed in ("harb", "50 123 4567", "oak desk", f"#{shop['plan']}", "1200.50"):

@@ -1,11 +1,11 @@
 """Businesses (merchants) and their settings."""
 
 from datetime import date
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from portal.domain import lookalikes
 from portal.domain.permissions import Standing
@@ -13,6 +13,9 @@ from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.extensions import Model
 from portal.models.accounts.users import User
 from portal.models.columns import Currency, Instant, is_one_line
+
+if TYPE_CHECKING:
+    from portal.models.letterheads import Letterhead
 
 
 class Merchant(Model):
@@ -57,6 +60,8 @@ class Merchant(Model):
     closing_at: Mapped[Instant | None]
     closed_at: Mapped[Instant | None]
     first_steps_hidden_at: Mapped[Instant | None]
+
+    letterhead: Mapped["Letterhead | None"] = relationship("Letterhead", viewonly=True, uselist=False)
 
     __table_args__ = (
         CheckConstraint(f"grace_days BETWEEN 0 AND {MAX_GRACE_DAYS}", name="grace_days"),

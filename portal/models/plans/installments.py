@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -25,9 +25,6 @@ from portal.domain import clock
 from portal.extensions import Model, db
 from portal.models.columns import Currency, Id, Instant, Minor
 from portal.models.plans.plans import Plan
-
-if TYPE_CHECKING:
-    from portal.models.payments.payments import Allocation
 
 InstallmentStatus = Literal["pending", "late", "paid", "waived", "replaced", "cancelled", "written_off"]
 INSTALLMENT_STATUSES: tuple[InstallmentStatus, ...] = get_args(InstallmentStatus)
@@ -81,10 +78,6 @@ class Installment(Model):
     held: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
 
     plan: Mapped[Plan] = relationship(primaryjoin="Installment.plan_id == Plan.id", foreign_keys=[plan_id])
-    held_allocations: Mapped[list["Allocation"]] = relationship(
-        primaryjoin="and_(Allocation.installment_id == Installment.id, Allocation.state == 'held')",
-        viewonly=True,
-    )
 
     __table_args__ = (
         ForeignKeyConstraint(

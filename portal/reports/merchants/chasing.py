@@ -3,13 +3,17 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, exists, func, select
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import Customer, Email, Installment, Merchant
+from portal.models import Customer, Email, Installment, Merchant, Mute, Plan
 from portal.services.reminders import manual_reminders
+
+SENT_AT: Final = func.coalesce(Email.ended_at, Email.created_at)
+"""When a mail was sent, or queued."""
 
 
 @dataclass(slots=True)
@@ -54,9 +58,21 @@ def todays_reminder(merchant: Merchant, customer_id: int) -> datetime | None:
     return _todays(merchant, [customer_id]).get(customer_id)
 
 
+def of_plan(plan: Plan) -> tuple[bool, datetime | None]:
+    """Whether the plan's merchant muted its customer, and `todays_reminder`, in one statement."""
+    muted = exists().where(Mute.merchant_id == plan.merchant_id, Mute.customer_id == plan.customer_id)
+    todays = _mails(plan.merchant, [plan.customer_id]).with_only_columns(SENT_AT).scalar_subquery()
+    is_muted, instant = db.session.execute(select(muted, todays)).one()
+    return is_muted, instant
+
+
 def _todays(merchant: Merchant, customer_ids: Collection[int]) -> dict[int, datetime]:
+    rows = db.session.execute(_mails(merchant, customer_ids))
+    return {customer_id: instant for customer_id, instant in rows if customer_id is not None}
+
+
+def _mails(merchant: Merchant, customer_ids: Collection[int]) -> Select[int | None, datetime]:
+    """The recipient and the instant of today's mail to each of these customers, by its unique key."""
     day = clock.today(merchant.time_zone).isoformat()
     keys = [manual_reminders.day_key(customer_id, merchant.id, day) for customer_id in customer_ids]
-    mails = select(Email.to_user_id, func.coalesce(Email.ended_at, Email.created_at))
-    rows = db.session.execute(mails.where(Email.dedupe_key.in_(keys), Email.state != "dropped"))
-    return {customer_id: instant for customer_id, instant in rows if customer_id is not None}
+    return select(Email.to_user_id, SENT_AT).where(Email.dedupe_key.in_(keys), Email.state != "dropped")

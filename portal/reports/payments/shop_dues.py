@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Date, Select, and_, cast, exists, func, select
 
 from portal.domain import clock
 from portal.extensions import db
@@ -70,7 +70,7 @@ def by_shop(customer_id: int) -> list[ShopDue]:
         )
         .join(Plan, Plan.id == Installment.plan_id)
         .join(Merchant, Merchant.id == Installment.merchant_id)
-        .where(Installment.customer_id == customer_id, _due_now(customer_id))
+        .where(Installment.customer_id == customer_id, _due_now())
         .group_by(Merchant.id, Installment.currency)
         .order_by(func.min(Installment.due_date), Merchant.id, Installment.currency)
     )
@@ -135,7 +135,7 @@ def _plans_due(customer_id: int, merchant_id: int, currency: str) -> Select[int,
             Installment.customer_id == customer_id,
             Installment.merchant_id == merchant_id,
             Installment.currency == currency,
-            _due_now(customer_id),
+            _due_now(),
             ~_in_flight(),
         )
         .group_by(Installment.plan_id)
@@ -143,13 +143,9 @@ def _plans_due(customer_id: int, merchant_id: int, currency: str) -> Select[int,
     )
 
 
-def _due_now(customer_id: int) -> ColumnElement[bool]:
+def _due_now() -> ColumnElement[bool]:
     """Chased installments whose due date is not after the plan's local date."""
-    zones = db.session.scalars(
-        select(Plan.time_zone).where(Plan.customer_id == customer_id, Plan.state == "active").distinct()
-    ).all()
-    due = [and_(Plan.time_zone == zone, Installment.due_date <= clock.today(zone)) for zone in zones]
-    return and_(Installment.chased(), or_(false(), *due))
+    return and_(Installment.chased(), Installment.due_date <= cast(func.timezone(Plan.time_zone, clock.now()), Date))
 
 
 def _in_flight() -> ColumnElement[bool]:

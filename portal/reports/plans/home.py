@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
-from sqlalchemy.orm import contains_eager, joinedload, selectinload
+from sqlalchemy import Date, and_, cast, exists, func, select
+from sqlalchemy.orm import joinedload
 
 from portal.domain import clock
 from portal.extensions import db
@@ -33,50 +33,55 @@ class Home:
 
 def home(customer_id: int) -> Home:
     """The home page of this customer: at most 12 due and 12 coming installments, 20 plans, and 20 asked ones."""
-    zones = db.session.scalars(
-        select(Plan.time_zone).where(Plan.customer_id == customer_id, Plan.state == "active").distinct()
-    ).all()
-    today = [(Plan.time_zone == zone, clock.today(zone)) for zone in zones]
-    due = _open(customer_id, [in_zone & (Installment.due_date <= day) for in_zone, day in today])
-    coming = _open(customer_id, [in_zone & (Installment.due_date > day) for in_zone, day in today])
-    owed = db.session.execute(
-        select(Installment.currency, func.sum(Installment.remaining))
-        .where(Installment.customer_id == customer_id, Installment.chased())
-        .group_by(Installment.currency)
-        .order_by(Installment.currency)
-    ).all()
+    rows, owed = _open(customer_id)
+    written_off = exists().where(Installment.plan_id == Plan.id, Installment.written_off > 0)
+    paid_off = func.count().filter(Plan.state == "completed", ~written_off)
+    closed_plans = Plan.customer_id == customer_id, Plan.state != "active"
+    counts = [select(one).select_from(Plan).where(*closed_plans).scalar_subquery() for one in (func.count(), paid_off)]
     settled = and_(Plan.counted, ~Plan.disputed)
     place = func.row_number().over(partition_by=settled, order_by=(Plan.next_due_on, Plan.id)).label("place")
     ranked = select(Plan.id, place).where(Plan.customer_id == customer_id, Plan.state == "active").subquery()
-    shown = db.session.scalars(
-        select(Plan)
+    query = (
+        select(Plan, *counts)
         .join(ranked, ranked.c.id == Plan.id)
         .where(ranked.c.place <= PLANS_LIMIT)
         .order_by(Plan.next_due_on, Plan.id)
-        .options(joinedload(Plan.merchant), selectinload(Plan.installments))
-    ).all()
-    plans = [plan for plan in shown if plan.counted and not plan.disputed]
-    to_answer = [plan for plan in shown if not plan.counted or plan.disputed]
-    written_off = exists().where(Installment.plan_id == Plan.id, Installment.written_off > 0)
-    closed, paid = db.session.execute(
-        select(func.count(), func.count().filter(Plan.state == "completed", ~written_off))
-        .select_from(Plan)
-        .where(Plan.customer_id == customer_id, Plan.state != "active")
-    ).one()
-    return Home(due, coming, {row[0]: int(row[1]) for row in owed}, plans, to_answer, closed, closed == paid)
-
-
-def _open(customer_id: int, conditions: list[ColumnElement[bool]]) -> list[Installment]:
-    """Open installments that meet any of the conditions, soonest due first, with plans and held allocations."""
-    query = (
-        Installment.of_customer(customer_id)
-        .join(Installment.plan)
-        .where(Installment.chased(), or_(false(), *conditions))
-        .order_by(Installment.due_date, Installment.id)
-        .limit(DUE_LIMIT)
-        .options(contains_eager(Installment.plan).joinedload(Plan.merchant), selectinload(Installment.held_allocations))
+        .options(joinedload(Plan.merchant), joinedload(Plan.installments))
     )
-    return list(db.session.scalars(query))
+    shown = db.session.execute(query).unique().all()
+    plans = [plan for plan, *_ in shown if plan.counted and not plan.disputed]
+    to_answer = [plan for plan, *_ in shown if not plan.counted or plan.disputed]
+    closed, paid = shown[0][1:] if shown else db.session.execute(select(*counts)).one()
+    due, coming = ([row for row, now in rows if now == is_due] for is_due in (True, False))
+    return Home(due, coming, owed, plans, to_answer, closed, closed == paid)
+
+
+def _open(customer_id: int) -> tuple[list[tuple[Installment, bool]], dict[str, int]]:
+    """Open installments with their plans, soonest due first, and whether each is due: DUE_LIMIT of either.
+
+    With them what remains of all of them, by currency.
+    """
+    is_due = Installment.due_date <= cast(func.timezone(Plan.time_zone, clock.now()), Date)
+    place = func.row_number().over(partition_by=is_due, order_by=(Installment.due_date, Installment.id))
+    chased = Installment.of_customer(customer_id).where(Installment.chased())
+    ranked = (
+        chased.join(Installment.plan)
+        .with_only_columns(Installment.id, is_due.label("is_due"), place.label("place"))
+        .subquery()
+    )
+    sums = chased.with_only_columns(Installment.currency, func.sum(Installment.remaining)).group_by(
+        Installment.currency
+    )
+    owed = select(func.jsonb_object_agg(*sums.subquery().c)).scalar_subquery()
+    query = (
+        select(Installment, ranked.c.is_due, owed)
+        .join(ranked, ranked.c.id == Installment.id)
+        .where(ranked.c.place <= DUE_LIMIT)
+        .order_by(Installment.due_date, Installment.id)
+        .options(joinedload(Installment.plan).joinedload(Plan.merchant))
+    )
+    rows = db.session.execute(query).all()
+    return [(row, is_due) for row, is_due, _ in rows], dict(sorted(rows[0][2].items())) if rows else {}
 
 
 def latest_payments(customer_id: int, limit: int = 5) -> list[Payment]:

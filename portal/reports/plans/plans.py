@@ -4,21 +4,22 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, typed_text
 from portal.domain.events import KINDS, CustomerUpdated, DisputeAnswered, DisputeEnded, DisputeUpheld, PlanDisputed
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Allocation, Customer, DueTotal, Event, Installment, Invitation, Payment, Plan, User
+from portal.models import Allocation, Customer, DueTotal, Event, Installment, Invitation, Payment, Plan, Refund, User
 from portal.models.payments.payments import RECEIVED
-from portal.reports import paging, search
+from portal.reports import paging, search, tallies
 from portal.reports.paging import Order, Page
 from portal.reports.parties import of_actor
+from portal.reports.payments import receipts
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
 from portal.reports.ranges import ANY_TIME
-from portal.reports.tallies import Tally, tally
+from portal.reports.tallies import PageTally, Tally
 
 TIMELINE_LENGTH = 100
 NEWEST_PAYMENTS: Final = 50
@@ -37,6 +38,7 @@ def list_plans(
     order: Order | None = None,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
+    tally: PageTally | None = None,
 ) -> Page[Plan]:
     """The plans of this merchant or this customer that pass the filters, with parties and installments.
 
@@ -46,7 +48,8 @@ def list_plans(
     shown = (*_PARTIES, selectinload(Plan.installments))
     query = find_sorted(actor, filters, order)
     if not order.lead:
-        return paging.fetch_in(query.options(*shown), order, limit=limit, cursor=cursor)
+        beside = tally.column if tally is not None else None
+        return paging.fetch_in(query.options(*shown), order, limit=limit, cursor=cursor, beside=beside)
     columns: Select[Any] = query.with_only_columns(*order.keys, maintain_column_froms=True)
     page = paging.fetch_rows(columns, order, limit=limit, cursor=cursor)
     found = select(Plan).where(Plan.id.in_([row.id for row in page.items])).options(*shown)
@@ -69,12 +72,12 @@ def list_plan_rows(
     return paging.fetch_in(find_plans(actor, filters).options(*_PARTIES), order, limit=limit, cursor=cursor)
 
 
-def tally_plans(actor: Actor, filters: PlanFilters) -> Tally:
+def tally_plans(actor: Actor, filters: PlanFilters) -> PageTally:
     """The plans that pass the filters, and their totals."""
-    return tally(find_plans(actor, filters), Plan.currency, Plan.total)
+    return tallies.with_rows(find_plans(actor, filters), Plan.currency, Plan.total)
 
 
-def tally_installments(actor: Actor, filters: InstallmentFilters) -> Tally:
+def tally_installments(actor: Actor, filters: InstallmentFilters) -> PageTally:
     """The installments that pass the filters: what remains of open ones, what was paid of paid ones, else what is
     expected (the amount without what was credited, written off or moved to other installments).
 
@@ -83,12 +86,12 @@ def tally_installments(actor: Actor, filters: InstallmentFilters) -> Tally:
     days = InstallmentFilters(
         status=filters.status, currency=filters.currency, due_before=filters.due_before, due_after=filters.due_after
     )
-    if actor.merchant_id is not None and filters == days and filters.status in ("open", "late"):
-        return _owed_to_business(actor.merchant_id, filters)
+    if (merchant_id := actor.merchant_id) is not None and filters == days and filters.status in ("open", "late"):
+        return PageTally(lambda: _owed_to_business(merchant_id, filters))
     expected = Installment.amount - Installment.credited - Installment.written_off - Installment.moved
     amounts = {"open": Installment.remaining, "late": Installment.remaining, "paid": Installment.paid}
     amount = amounts.get(filters.status or "", expected)
-    return tally(find_installments(actor, filters), Installment.currency, amount)
+    return tallies.with_rows(find_installments(actor, filters), Installment.currency, amount)
 
 
 def _owed_to_business(merchant_id: int, filters: InstallmentFilters) -> Tally:
@@ -169,6 +172,7 @@ def list_installments(
     order: Order | None = None,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
+    tally: PageTally | None = None,
 ) -> Page[Installment]:
     """The installments of this merchant or this customer that pass the filters, soonest due first; of a plan by number.
 
@@ -178,7 +182,8 @@ def list_installments(
     parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
     first = Installment.due_date if filters.plan_id is None else Installment.number
     order = order or Order((first, Installment.id), descending=not soonest_first)
-    return paging.fetch_in(query.options(parties), order, limit=limit, cursor=cursor)
+    beside = tally.column if tally is not None else None
+    return paging.fetch_in(query.options(parties), order, limit=limit, cursor=cursor, beside=beside)
 
 
 def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Installment]:
@@ -220,10 +225,13 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
     return query
 
 
-def payments_of(plan_id: int, limit: int = NEWEST_PAYMENTS) -> list[Payment]:
-    """The newest payments of a plan, with allocations and their installments."""
-    query = Payment.of_plan(plan_id).options(selectinload(Payment.allocations).joinedload(Allocation.installment))
-    return list(db.session.scalars(query.limit(limit)))
+def payments_of(plan_id: int, limit: int = NEWEST_PAYMENTS) -> tuple[list[Payment], dict[int, list[Refund]]]:
+    """The newest payments of a plan with allocations and their installments, and its newest refunds by payment id."""
+    refunds = exists().where(Refund.plan_id == plan_id)
+    parts = joinedload(Payment.allocations).joinedload(Allocation.installment)
+    query = Payment.of_plan(plan_id).limit(limit).options(parts).add_columns(refunds)
+    rows = db.session.execute(query).unique().all()
+    return [payment for payment, _ in rows], receipts.refunds_of(plan_id) if rows and rows[0][1] else {}
 
 
 def timeline_of(plan_id: int, *, private: bool) -> list[Event]:

@@ -227,7 +227,7 @@ def _deliverable(mails: Sequence[_Mail]) -> dict[int | None, list[int]]:
     query = (
         select(Reminder, Installment, Reminder.email_id)
         .join(Installment, Installment.id == Reminder.installment_id)
-        .options(joinedload(Installment.plan), selectinload(Installment.held_allocations))
+        .options(joinedload(Installment.plan))
         .where(Reminder.email_id.in_(early), Reminder.state == "waiting")
         .execution_options(populate_existing=True)
     )
@@ -239,7 +239,7 @@ def _deliverable(mails: Sequence[_Mail]) -> dict[int | None, list[int]]:
             or (reminder.rule < 0 and not early[email_id])
         ):
             continue
-        if row.held_allocations:
+        if row.held:
             reminder.email_id = None
             continue
         found[email_id].append(row.id)

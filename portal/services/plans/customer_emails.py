@@ -139,9 +139,11 @@ def refuse_if_fixed(plan: Plan) -> None:
     if plan.automatic_method_id is not None:
         raise Refused("email_fixed", about="accepted")
     by_account = Payment.gateway_key.is_not(None) & Payment.link.is_distinct_from("pay")
-    if db.session.scalar(select(Payment.id).where(Payment.plan_id == plan.id, by_account).limit(1)) is not None:
-        raise Refused("email_fixed", about="paid")
+    paid = select(Payment.id).where(Payment.plan_id == plan.id, by_account).exists()
     booked = select(LedgerEntry.id).join(Merchant, Merchant.id == LedgerEntry.merchant_id)
     booked = booked.where(LedgerEntry.plan_id == plan.id, LedgerEntry.booked_on <= Merchant.books_closed_until)
-    if db.session.scalar(booked.limit(1)) is not None:
+    is_paid, is_booked = db.session.execute(select(paid, booked.exists())).one()
+    if is_paid:
+        raise Refused("email_fixed", about="paid")
+    if is_booked:
         raise Refused("email_fixed", about="booked")

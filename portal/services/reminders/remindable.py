@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import joinedload
 
 from portal.extensions import db
 from portal.models import Installment, Plan
@@ -29,11 +29,11 @@ def of_pairs(pairs: Collection[Pair]) -> dict[Pair, list[Installment]]:
         .where(Installment.chased(), Plan.muted_at.is_(None))
         .where(Plan.reported_at.is_(None))
         .order_by(Installment.due_date, Installment.id)
-        .options(joinedload(Installment.plan), selectinload(Installment.held_allocations))
+        .options(joinedload(Installment.plan))
         .execution_options(populate_existing=True)
     )
     found: dict[Pair, list[Installment]] = {pair: [] for pair in pairs}
     for row in rows:
-        if not row.held_allocations and (row.customer_id, row.merchant_id) in found:
+        if not row.held and (row.customer_id, row.merchant_id) in found:
             found[row.customer_id, row.merchant_id].append(row)
     return found

@@ -12,7 +12,7 @@ from portal import rate_limits
 from portal.domain.identifiers import masked_email
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
-from portal.models import Installment, Invitation, Letterhead, Plan
+from portal.models import Invitation, Letterhead, Plan
 from portal.services.mail.facts import sender
 from portal.services.plans import invitations
 from portal.web.accounts.email_proofs import ask_for_proof
@@ -89,7 +89,7 @@ def plan_of(invitation: Invitation) -> Plan:
             joinedload(Plan.merchant),
             joinedload(Plan.customer),
             joinedload(Plan.open_proposal),
-            selectinload(Plan.installments).selectinload(Installment.held_allocations),
+            selectinload(Plan.installments),
         ],
         populate_existing=True,
     )

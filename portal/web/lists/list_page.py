@@ -20,12 +20,13 @@ def list_page(
     rows: str,
     page: str,
     fragment: str | None = None,
-    count: Callable[[], Tally | CustomerTally] | None = None,
+    count: Callable[[Page[Any]], Tally | CustomerTally] | None = None,
     **context: Any,
 ) -> Response:
     """Render the template `page`, or `fragment` for htmx.
 
-    `fetch` reads the rows, and `count` how many and how much they are in all (the variable `tally`). Neither is called
+    `fetch` reads the rows, and `count` how many and how much they are in all (the variable `tally`), from the
+    page if it has that. Neither is called
     for an invalid query, and an Invalid that `fetch` raises makes the query invalid. The templates get the rows under
     the name `rows`, and `next_cursor`, `prev_cursor`, `cursor`, `parameters` (those of the query), `invalid`, which is
     true for an invalid query, `bad_days` and `typed_days`.
@@ -35,7 +36,7 @@ def list_page(
     if not query.invalid:
         try:
             fetched = fetch()
-            tally = count() if count is not None else None
+            tally = count(fetched) if count is not None else None
         except Invalid:
             query.invalid = True
     context |= {

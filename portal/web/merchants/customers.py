@@ -77,7 +77,7 @@ def index() -> ResponseReturnValue:
         rows="customers",
         page="merchants/customers_index.html",
         fragment="merchants/_customers_list.html",
-        count=lambda: reports.tally_customers(merchant, filters),
+        count=lambda _: reports.tally_customers(merchant, filters),
         sorting=sorting,
         first=first,
         last=last,

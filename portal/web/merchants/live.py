@@ -21,7 +21,8 @@ def dashboard() -> ResponseReturnValue:
 @login_needed
 def plan(plan_id: int) -> ResponseReturnValue:
     """The version of a plan's page."""
-    return _answer(live.version_of_plan(access.my_plan(my_actor(), plan_id).id))
+    _, version = access.my_plan_with(my_actor(), plan_id, live.version_of_plan())
+    return _answer(version)
 
 
 def _answer(version: str) -> Response:

@@ -52,7 +52,7 @@ def index() -> ResponseReturnValue:
         fetch,
         rows="payments",
         page="payments/lists/payment_lists_index.html",
-        count=lambda: reports.tally_payments(actor, filters),
+        count=lambda _: reports.tally_payments(actor, filters),
         first=first,
         last=last,
         sorting=sorting,

@@ -55,7 +55,7 @@ def index() -> ResponseReturnValue:
         fetch,
         rows="refunds",
         page="payments/lists/refund_lists_index.html",
-        count=lambda: reports.tally_refunds(actor, filters),
+        count=lambda _: reports.tally_refunds(actor, filters),
         first=first,
         last=last,
         sorting=sorting,

@@ -40,13 +40,16 @@ def index() -> ResponseReturnValue:
     zone = my_merchant().time_zone if actor.merchant_id is not None else "UTC"
     filters = filters_of(query)
     sorting = sorting_of(query)
+    tally = reports.tally_installments(actor, filters)
     first, last = query.days()
     return list_page(
         query,
-        lambda: reports.list_installments(actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor),
+        lambda: reports.list_installments(
+            actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor, tally=tally
+        ),
         rows="installments",
         page="installments/index.html",
-        count=lambda: reports.tally_installments(actor, filters),
+        count=tally.read,
         first=first,
         last=last,
         sorting=sorting,

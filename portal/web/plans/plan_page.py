@@ -6,13 +6,11 @@ from typing import Any, Final
 
 from flask import Response, current_app, session, url_for
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
 
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Email, Installment, Invitation, Letterhead, Mute, Plan
+from portal.models import Email, Installment, Invitation, Plan
 from portal.reports.merchants import chasing
-from portal.reports.payments import receipts
 from portal.reports.plans import links as plan_links
 from portal.reports.plans import plans as reports
 from portal.reports.plans.figures import figures_of, plan_figures
@@ -69,19 +67,13 @@ def take_note() -> Note | None:
 
 def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, Any]:
     """The variables of the plan's templates. `payer` is true for the plan's customer and shows the buttons."""
-    rows = list(
-        db.session.scalars(
-            select(Installment)
-            .where(Installment.plan_id == plan.id)
-            .order_by(Installment.due_date, Installment.number)
-            .options(joinedload(Installment.held_allocations))  # one at most
-        ).unique()
-    )
+    query = select(Installment).where(Installment.plan_id == plan.id)
+    rows = list(db.session.scalars(query.order_by(Installment.due_date, Installment.number)))
     installments = [row for row in rows if row.moved < row.amount]
     states = [state_of(row) for row in installments]
     note = note if note and any(row.id == note.installment_id for row in installments) else None
     filled = [row.number for row in installments if note and note.kind == "success" and row.id == note.installment_id]
-    payments = reports.payments_of(plan.id)
+    payments, refunds = reports.payments_of(plan.id)
     payer = viewer.owes(plan.customer_id)
     upcoming = next((row for row in installments if row.is_open), None)
     has_all = len(payments) < reports.NEWEST_PAYMENTS
@@ -93,17 +85,17 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
         for part in payment.allocations
     }
     events = reports.timeline_of(plan.id, private=not payer)
+    muted, reminded_at = (False, None) if payer else chasing.of_plan(plan)
     return {
         "plan": plan,
         "payer": payer,
-        "contact": Letterhead.of(plan.merchant_id) if payer else None,
         "agreement": agreement_of(plan, installments, addresses(plan.id) if payer else None),
         "question": question_of(plan, installments, url_for("proposals.show", plan_id=plan.id)),
         "methods": methods_of(viewer.user_id) if payer else [],
-        "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
-        "reminded_at": None if payer else chasing.todays_reminder(plan.merchant, plan.customer_id),
+        "muted_customer": muted,
+        "reminded_at": reminded_at,
         "figures": figures,
-        "refunds": receipts.refunds_of(plan.id),
+        "refunds": refunds,
         "installments": installments,
         "states": states,
         "checking": "checking" in states or figures.in_flight is not None,

@@ -60,14 +60,17 @@ def index() -> ResponseReturnValue:
     zone = my_merchant().time_zone if actor.merchant_id is not None else "UTC"
     filters = filters_of(query, zone, merchant=actor.merchant_id is not None)
     sorting = sorting_of(query, merchant=actor.merchant_id is not None)
+    tally = reports.tally_plans(actor, filters)
     first, last = query.days()
     return list_page(
         query,
-        lambda: reports.list_plans(actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor),
+        lambda: reports.list_plans(
+            actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor, tally=tally
+        ),
         rows="plans",
         page="plans/index.html",
         fragment="plans/_list.html",
-        count=lambda: reports.tally_plans(actor, filters),
+        count=tally.read,
         statuses=STATUSES if actor.merchant_id is not None else STATUSES[:-1],
         sorting=sorting,
         first=first,
@@ -266,8 +269,7 @@ def _save(
 def show(plan_id: int) -> ResponseReturnValue:
     """One plan, for its merchant and its customer."""
     actor = my_actor()
-    plan = access.my_plan(actor, plan_id)
-    version = live.version_of_plan(plan.id)
+    plan, version = access.my_plan_with(actor, plan_id, live.version_of_plan())
     shown = plan_page.context(plan, actor, plan_page.take_note())
     return page(
         "plans/show.html",
