@@ -1,4 +1,7 @@
-"""A replay of every operation equals its first response, byte for byte, after the plan has moved on."""
+"""A replay of every operation equals its first response, byte for byte, after the plan has moved on.
+
+Also after every name, text, language and letterhead that the response could show has changed.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,9 +16,11 @@ from portal.gateways import payment as gateway
 from portal.services.operations import merchant_deactivations
 from portal.services.payments import outcomes, refunds
 from tests.api import Api, Person, create_plan, customer, merchant, register
+from tests.api.idempotency import renamed
 from tests.api.idempotency.stored_results import secrets_of, shapes_of, stored_results
 from tests.fixtures import operations, people, webhooks
 from tests.fixtures.agreements import acceptance
+from tests.pages import pseudo_language
 
 WHY = {"reason": "A layer was missing"}
 REPLAYED = "Idempotent-Replayed"
@@ -60,10 +65,29 @@ def bounce(app: Flask, payment_id: int) -> None:
         assert gateway.active().bounce(people.payment_of(payment_id).gateway_key or "")
 
 
-def again(sent: Sent) -> requests.Response:
-    response = sent.person.api.post(sent.where, sent.body, Idempotency_Key=sent.key)
+def again(sent: Sent, **headers: str) -> requests.Response:
+    response = sent.person.api.post(sent.where, sent.body, Idempotency_Key=sent.key, **headers)
     assert response.headers.get(REPLAYED) == "true", (sent.where, response.text)
     return response
+
+
+def assert_replays_are_equal(send: Sender) -> None:
+    """Each response is the first one, byte for byte. In another language only the sentences of a refusal differ."""
+    for sent in send.sent:
+        replay, first = again(sent), sent.response
+        assert (replay.status_code, replay.content) == (first.status_code, first.content), sent.where
+        for header in ("Location", "Content-Type"):
+            assert replay.headers.get(header) == first.headers.get(header), sent.where
+        other = again(sent, Accept_Language=pseudo_language.RIGHT_TO_LEFT)
+        if first.headers["Content-Type"] == "application/json":
+            assert other.content == first.content, sent.where
+        else:
+            assert facts_of(other) == facts_of(first) and other.content != first.content, sent.where
+
+
+def facts_of(problem: requests.Response) -> dict[str, Any]:
+    """A problem document without its sentences."""
+    return {name: value for name, value in problem.json().items() if name not in ("title", "detail")}
 
 
 def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app: Flask, api: Api) -> None:
@@ -145,11 +169,12 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
     assert {operation_of(app, sent) for sent in send.sent} == {
         name for name, operation in declared.items() if operation.repeatable
     }
-    for sent in send.sent:
-        replay, first = again(sent), sent.response
-        assert (replay.status_code, replay.content) == (first.status_code, first.content), sent.where
-        for header in ("Location", "Content-Type"):
-            assert replay.headers.get(header) == first.headers.get(header), sent.where
+    assert_replays_are_equal(send)
+    renamed.everything(app)
+    assert_replays_are_equal(send)
+    shown = omar.api.get(f"{base}/").json()
+    assert (shown["merchant_name"], shown["description"], shown["metadata"]) == (renamed.NEW, renamed.NEW, renamed.NOTES)
+    assert omar.api.get(f"/api/payments/{recorded['id']}/").json()["reference"] is None, "erased"
     with app.app_context():
         results = stored_results()
         assert len(results) == len(send.sent) + 1, "and the plan of the payment to a shop"
