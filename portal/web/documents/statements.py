@@ -21,7 +21,6 @@ from portal.web.method_labels import method_words
 from portal.wording import accounts, labels
 from portal.wording.causes import reason_words, typed_words
 from portal.wording.dates import day
-from portal.wording.lists import listed
 
 bp = Blueprint("statement_files", __name__)
 
@@ -134,7 +133,7 @@ def _line(sheet: Sheet, line: Line, currency: str, *, names_plan: bool = False) 
     none, reason = str(pgettext("amount", "None")), reason_words(line)
     plan = str(_("Plan %(number)s", number=line.plan_id)) if names_plan else ""
     return [
-        Cell(line_words(line, sheet.bdi), listed(filter(None, [plan, sheet.bdi(reason) if reason else ""]))),
+        Cell(line_words(line, sheet.bdi), " · ".join(filter(None, [plan, sheet.bdi(reason) if reason else ""]))),
         Cell(day(line.on)),
         Cell(sheet.money(line.owed, currency) if line.owed else none),
         Cell(sheet.money(line.cash, currency) if line.cash else none),

@@ -173,7 +173,11 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
     renamed.everything(app)
     assert_replays_are_equal(send)
     shown = omar.api.get(f"{base}/").json()
-    assert (shown["merchant_name"], shown["description"], shown["metadata"]) == (renamed.NEW, renamed.NEW, renamed.NOTES)
+    assert (shown["merchant_name"], shown["description"], shown["metadata"]) == (
+        renamed.NEW,
+        renamed.NEW,
+        renamed.NOTES,
+    )
     assert omar.api.get(f"/api/payments/{recorded['id']}/").json()["reference"] is None, "erased"
     with app.app_context():
         results = stored_results()
