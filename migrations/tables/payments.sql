@@ -43,7 +43,7 @@ CREATE TABLE payments (
     ),
     CONSTRAINT ck_payments_link CHECK (link IN ('pay', 'customer')),
     CONSTRAINT ck_payments_lost CHECK (lost >= 0 AND (lost = 0 OR state = 'reversed')),
-    CONSTRAINT ck_payments_regained CHECK (regained >= 0 AND (regained = 0 OR state = 'reversed')),
+    CONSTRAINT ck_payments_regained CHECK (regained BETWEEN 0 AND lost),
     CONSTRAINT ck_payments_wins_back CHECK (
         wins_back_id <> id AND gateway_key IS NOT NULL AND state IN ('succeeded', 'reversed') OR wins_back_id IS NULL
     ),

@@ -116,8 +116,14 @@ GUARDS = [
           beside=("payments_fixed", "ck_payments_reversed")),
     Guard("a loss that came back of a payment that the bank left alone", "ck_payments_regained",
           "UPDATE payments SET regained = 1 WHERE id = :payment"),
+    Guard("more of a loss that came back than was lost", "ck_payments_regained",
+          "UPDATE payments SET state = 'reversed', reversed = amount, reversed_at = now(), lost = 3, regained = 4 "
+          "WHERE id = :payment"),
+    Guard("less than nothing that came back of a loss", "ck_payments_regained",
+          "UPDATE payments SET state = 'reversed', reversed = amount, reversed_at = now(), lost = 3, regained = -1 "
+          "WHERE id = :payment"),
     Guard("a loss that came back twice", "payments_settled",
-          "UPDATE payments SET state = 'reversed', reversed = amount, reversed_at = now(), regained = 1 "
+          "UPDATE payments SET state = 'reversed', reversed = amount, reversed_at = now(), lost = 3, regained = 1 "
           "WHERE id = :payment; UPDATE payments SET regained = 2 WHERE id = :payment", by="payments_fixed"),
     Guard("money that wins itself back", "ck_payments_wins_back",
           "ALTER TABLE payments DISABLE TRIGGER payments_fixed;"

@@ -147,7 +147,7 @@ class Payment(Model):
             f"(state <> 'voided' OR {_RECORDED}) AND (state <> 'reversed' OR NOT {_RECORDED})", name="taken_back_by"
         ),
         CheckConstraint("lost >= 0 AND (lost = 0 OR state = 'reversed')", name="lost"),
-        CheckConstraint("regained >= 0 AND (regained = 0 OR state = 'reversed')", name="regained"),
+        CheckConstraint("regained BETWEEN 0 AND lost", name="regained"),
         CheckConstraint(
             "wins_back_id <> id AND gateway_key IS NOT NULL AND state IN ('succeeded', 'reversed')"
             " OR wins_back_id IS NULL",

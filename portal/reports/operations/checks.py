@@ -48,7 +48,8 @@ PLANS: Final = Check(
     SELECT count(*) FILTER (WHERE (parts.amount, parts.count) IS DISTINCT FROM (plans.total, plans.num_installments)),
            count(*) FILTER (WHERE (plans.state = 'active') <> (coalesce(parts.remaining, 0) > 0)),
            count(*) FILTER (WHERE plans.state <> 'active' AND (plans.state = 'completed')
-                                  <> (plans.cancelled_at IS NULL AND coalesce(money.kept, 0) > 0)),
+                                  <> (plans.cancelled_at IS NULL AND parts.paid > 0
+                                      AND coalesce(money.kept, 0) > coalesce(back.excess, 0))),
            count(*) FILTER (WHERE (plans.next_due_on, plans.next_late_at) IS DISTINCT FROM (parts.due, parts.late)),
            count(*) FILTER (WHERE (coalesce(books.opened, 0), coalesce(books.sales, 0))
                                   <> (plans.counted::int, -plans.total * plans.counted::int)),
@@ -63,7 +64,7 @@ PLANS: Final = Check(
     FROM plans
     LEFT JOIN (
         SELECT plan_id, sum(amount - moved) AS amount, count(*) FILTER (WHERE moved < amount) AS count,
-               sum(remaining) AS remaining,
+               sum(remaining) AS remaining, sum(paid) AS paid,
                sum(credited) AS credited, sum(written_off) AS written_off,
                min(due_date) FILTER (WHERE remaining > 0) AS due,
                min(late_at) FILTER (WHERE remaining > held AND counted AND NOT disputed) AS late
@@ -76,7 +77,8 @@ PLANS: Final = Check(
     ) AS money ON money.plan_id = plans.id
     LEFT JOIN (
         SELECT plan_id, sum(amount) FILTER (WHERE NOT excess) AS amount,
-               sum(amount) FILTER (WHERE state = 'in_flight') AS in_flight
+               sum(amount) FILTER (WHERE state = 'in_flight') AS in_flight,
+               sum(amount) FILTER (WHERE state = 'in_flight' AND excess) AS excess
         FROM refunds WHERE state <> 'declined' GROUP BY plan_id
     ) AS back ON back.plan_id = plans.id
     LEFT JOIN (

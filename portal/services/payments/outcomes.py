@@ -208,7 +208,12 @@ def apply(
     events.record(_received(payment, recovered, reason_id), plan_id=plan.id, by=by)
     _post_mail("receipt", payment)
     plan_status.recompute(
-        plan, installments.values(), recovered=recovered, unasked=not _is_own(payment), kept=payment.amount
+        plan,
+        installments.values(),
+        recovered=recovered,
+        unasked=not _is_own(payment),
+        kept=payment.amount - excess,
+        excess=excess,
     )
     plan_status.follow_rows(plan, installments.values())
     return excess

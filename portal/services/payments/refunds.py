@@ -143,9 +143,10 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome) -> None:
     refund.gateway_reference, payment.refunding = outcome.reference, payment.refunding - refund.amount
     if outcome.state == "succeeded":
         _apply(plan, payment, refund, _between(refund.created_at, outcome.charged_at))
-        plan_status.recompute(plan, rows)
     else:
         _decline(plan, refund, outcome.decline_code or "declined")
+    if outcome.state == "succeeded" or refund.excess:  # what was owed to nobody, and stays, is kept
+        plan_status.recompute(plan, rows)
     _finish(refund)
 
 

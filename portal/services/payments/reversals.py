@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+import structlog
 from sqlalchemy import select
 
 from portal.domain import clock
@@ -26,6 +27,8 @@ from portal.services.plans import plan_lock, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PaymentFacts
 from portal.services.unit_of_work import unit_of_work
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +161,8 @@ def win_back(key: str, outcome: gateway.Outcome) -> int | None:
     What the reversal had reopened is a payment of its own. It pays the installments of the reversed payment first, then
     the oldest open ones, then what was written off. On a plan that was cancelled before the reversal, it counts again
     as it did. The rest of it was owed no more: a refund of it is held, whose id this returns. What came back of a loss
-    lowers the losses. The customer and the business are told. Money that is booked stays as it is. Refuses:
-    payment_in_flight.
+    lowers the losses. More than the bank had taken is not booked: the log names it, and `qist check` the difference.
+    The customer and the business are told. Money that is booked stays as it is. Refuses: payment_in_flight.
     """
     payment_id = db.session.scalar(select(Payment.id).where(Payment.gateway_key == outcome.wins_back))
     return None if payment_id is None else _win_back(payment_id, key, outcome)
@@ -175,7 +178,11 @@ def _win_back(payment_id: int, key: str, outcome: gateway.Outcome) -> int | None
     if lost.state != "reversed" or lost.regained or is_won(lost):
         return None
     plan_lock.nothing_in_flight(plan.id)
-    came = lost.reversed + lost.lost if outcome.amount is None else outcome.amount
+    taken = lost.reversed + lost.lost
+    came = taken if outcome.amount is None else outcome.amount
+    if came > taken:
+        log.error("payment.won_more_than_taken", payment_id=lost.id, came=came, taken=taken)
+        came = taken
     amount, at = min(came, lost.reversed), _between(lost.reversed_at, outcome.charged_at)
     won, refund_id = lost, None
     if amount:

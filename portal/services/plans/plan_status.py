@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from portal.domain import clock
 from portal.domain.events import PlanClosed, PlanCompleted, PlanReopened
 from portal.extensions import db
-from portal.models import Installment, Payment, Plan
+from portal.models import Installment, Payment, Plan, Refund
 from portal.models.plans.plans import ClosedBy, PlanState
 from portal.services import emails, events, mail_limits
 from portal.services.plans import agreement
@@ -19,21 +19,24 @@ def recompute(
     *,
     recovered: int = 0,
     unasked: bool = False,
-    kept: int | None = None,
+    kept: int = 0,
+    excess: int = 0,
 ) -> None:
     """Set the plan's state after a change to its installments and payments.
 
-    The state is active while an amount remains; else completed when the plan kept money; else cancelled. A plan that
-    its merchant cancelled stays cancelled. A completed plan with nothing written off is emailed to its customer once;
-    `recovered` is the amount in minor units that this change took back from the write-off. `unasked`: the change is no
-    act of the customer, so its mail counts towards the bounds of services/mail_limits.py. `kept` is an amount above 0,
-    in minor units, that this change brought in: then the plan kept money.
+    The state is active while an amount remains; else completed when something of it is paid and it kept money; else
+    cancelled. A plan that its merchant cancelled stays cancelled. A completed plan with nothing written off is emailed
+    to its customer once; `recovered` is the amount in minor units that this change took back from the write-off.
+    `unasked`: the change is no act of the customer, so its mail counts towards the bounds of services/mail_limits.py.
+    `kept` is the amount that this change brought in, and `excess` an amount beyond it that goes back, whose refund
+    follows in the same commit. Both are minor units.
 
     A plan that is paid in full counts, though nobody accepted it; if it is owed again, it waits for acceptance again. A
     plan that closes ends its dispute, which goes on when the plan is owed again.
     """
     is_open = any(row.left > 0 for row in installments)
-    kept = 0 if is_open else kept or _kept(plan.id)
+    is_paid = any(row.paid for row in installments)
+    kept = 0 if is_open or not is_paid else kept or _kept(plan.id) - excess
     plan.updated_at = clock.now()
     if is_open:
         if plan.state != "active":
@@ -86,8 +89,10 @@ def _closed_by(plan: Plan, installments: Collection[Installment], state: PlanSta
 
 
 def _kept(plan_id: int) -> int:
-    """Minor units that came in and did not go back."""
+    """Minor units that came in and did not go back. Money that is owed to nobody and on its way back is not kept."""
     db.session.flush()
     total = select(func.coalesce(func.sum(Payment.amount - Payment.refunded - Payment.reversed), 0))
-    query = total.where(Payment.plan_id == plan_id, Payment.state.in_(("succeeded", "reversed", "voided")))
-    return int(db.session.scalar(query) or 0)
+    total = total.where(Payment.plan_id == plan_id, Payment.state.in_(("succeeded", "reversed", "voided")))
+    excess = select(func.coalesce(func.sum(Refund.amount), 0))
+    excess = excess.where(Refund.plan_id == plan_id, Refund.excess, Refund.state == "in_flight")
+    return int(db.session.scalar(select(total.scalar_subquery() - excess.scalar_subquery())) or 0)

@@ -101,7 +101,9 @@ class PlanModel:
     def state(self) -> str:
         if self.remaining:
             return "active"
-        return "completed" if self.kept and not self.cancelled else "cancelled"
+        kept = self.kept - sum(money.going_back for money in self.payments)
+        is_paid = any(part.paid for part in self.parts)
+        return "completed" if is_paid and kept and not self.cancelled else "cancelled"
 
     @property
     def in_flight(self) -> Money | None:
@@ -212,7 +214,7 @@ class PlanModel:
                     self._keep_excess(money)
                 else:
                     self._keep(amount)
-            money.waiting = []
+            money.waiting, money.going_back = [], 0
 
     def record(self, payment_id: int, method: str, amount: int) -> None:
         money = Money(payment_id, method, amount, self.first(self.owed(), amount))
@@ -282,7 +284,7 @@ class PlanModel:
             part.paid += share
             recovered += share
             rest -= share
-        money = Money(payment_id, lost.method, amount, {}, "succeeded", won=True)
+        money = Money(payment_id, lost.method, amount, {}, "succeeded", won=True, going_back=rest)
         self.payments.append(money)
         self.note_changes()
         self.book(
@@ -298,8 +300,10 @@ class PlanModel:
             self.book(overpayments=rest, refunds_payable=-rest)
             match REFUNDS.get(money.method, "ok"):
                 case "ok":
+                    money.going_back = 0
                     self._give_back(money, rest)
                 case "declined":
+                    money.going_back = 0
                     self._keep_excess(money)
                 case "lost_done" | "lost_not_done":
                     money.waiting.append(rest)

@@ -44,8 +44,8 @@ class Money:
 
     `taken` is what the bank took back and the product has not recorded. `reversed` is the part of it that had been
     kept, `lost` the rest. `voided` is what its reversal made void of a cancelled plan. `won`: it is what the bank gave
-    back of another, of which `excess` was refunded, or is asked back, because it was owed no more. `is_won`: of this
-    one, it came back.
+    back of another, of which `excess` was refunded, or is asked back, because it was owed no more. It is `going_back`
+    while the gateway has not said what came of that refund. `is_won`: of this one, it came back.
     """
 
     id: int
@@ -65,6 +65,7 @@ class Money:
     won: bool = False
     is_won: bool = False
     excess: int = 0
+    going_back: int = 0
 
     @property
     def is_gateways(self) -> bool:
