@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         counters.start(settings.metrics_dir, pool_size=settings.web_threads * 2 + 2)
     extensions.db.init_app(app)
     with app.app_context():
-        event.listen(extensions.db.engine, "connect", _use_utc)
+        event.listen(extensions.db.engine, "connect", extensions.set_up_connection)
         extensions.watch_connections(extensions.db.engine)
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)
@@ -74,13 +74,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     web.init_app(app)
     api.init_app(app)
     return app
-
-
-def _use_utc(connection: Any, _record: Any) -> None:
-    """The session's time zone. A startup option would do, but PgBouncer as Debian ships it refuses such options."""
-    connection.autocommit = True
-    connection.execute("SET TIME ZONE 'UTC'")
-    connection.autocommit = False
 
 
 def refuse_old_database(app: Flask) -> None:

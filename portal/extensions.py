@@ -274,6 +274,17 @@ def is_read(statement: Any) -> bool:
     return statement.is_select and getattr(statement, "_for_update_arg", None) is None
 
 
+def set_up_connection(connection: Any, _record: Any) -> None:
+    """Set the session's time zone, and keep PostgreSQL from compiling statements to machine code.
+
+    It estimates the functions of the search so high that it compiled a statement of each new plan, for up to seconds.
+    Startup options would do, but PgBouncer as Debian ships it refuses them.
+    """
+    connection.autocommit = True
+    connection.execute("SET TIME ZONE 'UTC'; SET jit = off")
+    connection.autocommit = False
+
+
 def watch_connections(engine: Engine) -> None:
     """Ask a connection that lay in the pool for PING_AFTER seconds for a sign of life, and replace a dead one.
 

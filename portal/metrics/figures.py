@@ -136,7 +136,7 @@ def read_postgres(settings: Settings) -> Part:
         connection = psycopg.connect(
             url, connect_timeout=CONNECT_SECONDS, application_name="qist-metrics", autocommit=True
         )
-        connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+        connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'; SET jit = off")
         part.problem = _state(connection)
         if part.problem is None:
             _database_numbers(part, connection)

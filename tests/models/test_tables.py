@@ -1,8 +1,12 @@
 """The models and the migrations define the same tables, including checks and predicates of indexes."""
 
+from dataclasses import replace
+
+import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from portal.extensions import db
+from portal.reports.operations import roles
 from tests.fixtures import servers
 
 DESCRIBED = {
@@ -37,3 +41,18 @@ def test_models_and_migrations_make_the_same_tables(context):
         engine.dispose()
         with servers.administrator() as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("owner", [False, True])
+def test_a_session_has_the_zone_utc_and_compiles_nothing(app, owner):
+    """The tests' server compiles nothing by default, so the source of the setting counts."""
+    settings = app.config["QIST"]
+    app.config["QIST"] = replace(settings, database_owner_url=settings.database_url if owner else None)
+    query = text("SELECT name, setting, source FROM pg_settings WHERE name IN ('jit', 'TimeZone') ORDER BY lower(name)")
+    try:
+        with app.app_context(), roles.owner_engine() as engine, engine.connect() as connection:
+            assert (engine is db.engine) == (not owner)
+            found = [tuple(row) for row in connection.execute(query)]
+    finally:
+        app.config["QIST"] = settings
+    assert found == [("jit", "off", "session"), ("TimeZone", "UTC", "session")]

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import Final
 
 from flask import current_app
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from portal.config import Settings
-from portal.extensions import db
+from portal.extensions import db, set_up_connection
 
 RIGHTS: Final = text("""
     SELECT rolsuper
@@ -36,6 +36,7 @@ def owner_engine() -> Iterator[Engine]:
         return
     options = current_app.config["SQLALCHEMY_ENGINE_OPTIONS"]
     engine = create_engine(settings.database_owner_url, **options)
+    event.listen(engine, "connect", set_up_connection)
     try:
         yield engine
     finally:
