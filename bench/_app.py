@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import psutil
 from flask import Flask
 
 from portal.app import create_app
@@ -30,3 +33,28 @@ def application(*, durable: bool = False, **settings: str) -> Iterator[Flask]:
             db.engine.dispose()
     finally:
         own_servers.stop()
+
+
+def postgres_cpu(app: Flask) -> float:
+    """CPU seconds of the benchmark's PostgreSQL until now."""
+    database = Path(parse_qs(urlsplit(app.config["QIST"].database_url).query)["host"][0])
+    return cpu_of([process for process in psutil.process_iter(["name"]) if _is_postgres(process, database)])
+
+
+def _is_postgres(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return "postgres" in process.info["name"] and str(folder.parent) in process.cwd()
+    except (psutil.Error, OSError):
+        return False
+
+
+def cpu_of(processes: list[psutil.Process]) -> float:
+    """Their CPU seconds, and those of children that have ended."""
+    seconds = 0.0
+    for process in processes:
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        seconds += times.user + times.system + times.children_user + times.children_system
+    return seconds

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import psutil
 from flask import Flask
 from sqlalchemy import text
 
 from bench import _large
-from bench._app import application
+from bench._app import application, cpu_of, postgres_cpu
 from portal.extensions import db
 from portal.services.accounts import passwords, tokens
 from portal.services.books import totals
@@ -67,29 +67,7 @@ class Scene:
 
     def processes(self) -> tuple[float, float]:
         """CPU seconds of the web processes and of PostgreSQL until now."""
-        database = Path(parse_qs(urlsplit(self.app.config["QIST"].database_url).query)["host"][0])
-        python = [self.server, *self.server.children(recursive=True)]
-        postgres = [process for process in psutil.process_iter(["name"]) if _is_postgres(process, database)]
-        return _cpu(python), _cpu(postgres)
-
-
-def _is_postgres(process: psutil.Process, folder: Path) -> bool:
-    try:
-        return "postgres" in process.info["name"] and str(folder.parent) in process.cwd()
-    except (psutil.Error, OSError):
-        return False
-
-
-def _cpu(processes: list[psutil.Process]) -> float:
-    """Their CPU seconds, and those of children that have ended."""
-    seconds = 0.0
-    for process in processes:
-        try:
-            times = process.cpu_times()
-        except psutil.Error:
-            continue
-        seconds += times.user + times.system + times.children_user + times.children_system
-    return seconds
+        return cpu_of([self.server, *self.server.children(recursive=True)]), postgres_cpu(self.app)
 
 
 @contextmanager
