@@ -50,9 +50,11 @@ def test_a_session_has_the_zone_utc_and_compiles_nothing(app, owner):
     app.config["QIST"] = replace(settings, database_owner_url=settings.database_url if owner else None)
     query = text("SELECT name, setting, source FROM pg_settings WHERE name IN ('jit', 'TimeZone') ORDER BY lower(name)")
     try:
-        with app.app_context(), roles.owner_engine() as engine, engine.connect() as connection:
+        with app.app_context(), roles.owner_engine() as engine:
             assert (engine is db.engine) == (not owner)
-            found = [tuple(row) for row in connection.execute(query)]
+            engine.dispose()  # a connection of the pool was reset by the fixtures
+            with engine.connect() as connection:
+                found = [tuple(row) for row in connection.execute(query)]
     finally:
         app.config["QIST"] = settings
     assert found == [("jit", "off", "session"), ("TimeZone", "UTC", "session")]

@@ -152,11 +152,10 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome) -> None:
 
 def decline_unsent(refund: Refund, code: str) -> None:
     """Inside a unit of work, behind the lock on its plan: decline a refund that the gateway never got."""
-    plan = db.session.get_one(Plan, refund.plan_id)
     payment = db.session.get_one(Payment, refund.payment_id, populate_existing=True)
     refund.settled_at = refund.updated_at = payment.updated_at = clock.now()
     payment.refunding -= refund.amount
-    _decline(plan, refund, code)
+    _decline(db.session.get_one(Plan, refund.plan_id), refund, code)
     _finish(refund)
 
 
