@@ -9,7 +9,8 @@ import json
 import os
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,7 +170,13 @@ def alive(what: str) -> None:
     """Health check of this machine's web server, worker or scheduler. Exit code 1 when it is not at work."""
     from portal.jobs import healthcheck
 
-    trouble = healthcheck.check(what, settings(NEEDED_BY_SCHEDULER if what == "scheduler" else REQUIRED_IN_PRODUCTION))
+    configured = settings(NEEDED_BY_SCHEDULER if what == "scheduler" else REQUIRED_IN_PRODUCTION)
+    if not configured.redis_url:
+        with suppress(ModuleNotFoundError):
+            from portal.local import valkey
+
+            configured = replace(configured, redis_url=valkey.Valkey.running(configured.home))
+    trouble = healthcheck.check(what, configured)
     click.echo(f"{what} {trouble or 'is at work'}")
     sys.exit(1 if trouble else 0)
 

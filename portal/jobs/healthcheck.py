@@ -65,6 +65,8 @@ CHECKS: Final[dict[str, Callable[[Settings], str | None]]] = {"web": web, "worke
 
 def check(process: str, settings: Settings) -> str | None:
     """None when the process is at work, otherwise the reason. `process` is a name in CHECKS."""
+    if process != "web" and not settings.redis_url:
+        return "reports to Valkey: set REDIS_URL, or start qist dev"
     try:
         return CHECKS[process](settings)
     except RedisError as error:

@@ -115,3 +115,9 @@ def test_a_scheduler_is_at_work_while_it_ticks(settings: Settings, valkey: redis
 def test_without_valkey_neither_is_at_work(process: str, settings: Settings) -> None:
     reason = healthcheck.check(process, replace(settings, redis_url=NO_VALKEY))
     assert str(reason).startswith("Valkey does not answer: ")
+
+
+@pytest.mark.parametrize("process", ["worker", "scheduler"])
+def test_without_an_address_of_valkey_the_reason_says_what_to_set(process: str, settings: Settings) -> None:
+    reason = healthcheck.check(process, replace(settings, redis_url=None))
+    assert reason == "reports to Valkey: set REDIS_URL, or start qist dev"

@@ -128,6 +128,10 @@ def test_a_restart_keeps_the_data(shared: Live) -> None:
     assert system.get("/readyz")[0] == 200
     assert system.url in system.output
     assert "Demo logins" in system.output
+    for process in ("web", "worker", "scheduler"):
+        command = [sys.executable, "-m", "portal.cli", "alive", process]
+        answer = subprocess.run(command, cwd=ROOT, env=system.environ, capture_output=True, text=True, check=False)
+        assert (answer.stdout, answer.returncode) == (f"{process} is at work\n", 0)
     for name, mode in (("", 0o700), ("secret_key", 0o600), ("demo-logins", 0o600)):
         assert stat.S_IMODE((system.data_dir / name).stat().st_mode) == mode
     sql(system, "CREATE TABLE stored AS SELECT 42 AS answer")
