@@ -213,6 +213,13 @@ def test_money_is_conserved_in_any_order_of_steps(app: Flask, second: SecondGate
     run(app, runs=5, steps=25, machine=SecondMoneyMachine)
 
 
+@pytest.mark.proof
+@pytest.mark.parametrize("part", range(10))
+def test_money_is_conserved_in_two_hundred_runs(app: Flask, second: SecondGateway, part: int) -> None:
+    SecondMoneyMachine.gateway = second
+    run(app, runs=20, steps=50, machine=SecondMoneyMachine)
+
+
 class TestPages:
     @pytest.fixture
     def omar_at(self, app: Flask, second: SecondGateway) -> FlaskClient:
