@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from jinja2 import Environment, nodes
@@ -112,11 +113,13 @@ class _Html:
             self.spoken.append(character)
 
 
+@cache
 def parse(source: str) -> nodes.Template:
     """The syntax tree of a template."""
     return ENVIRONMENT.parse(source)
 
 
+@cache
 def words_outside(source: str) -> list[tuple[int, str]]:
     """Line and text of everything that people would read and that is in no message of gettext."""
     tree = parse(source)

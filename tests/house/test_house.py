@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from flask import Flask
 from portal.gateways.payment.simulated.cards import CARDS
 from portal.jobs import tasks
 from portal.jobs.schedule import SCHEDULE
+from tests.house.each import ROOT, each, name
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.xdist_group("house")  # its files share the worker that reads the code
 PORTAL = ROOT / "portal"
 SOURCES = sorted(PORTAL.rglob("*.py"))
 TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
@@ -29,15 +31,11 @@ BELOW_ENTRY_POINTS = [
 ]
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def calls(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def calls(path: Path) -> list[tuple[int, str]]:
     """Line and dotted name of every call in a file."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call):
-            yield node.lineno, ast.unparse(node.func)
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [(node.lineno, ast.unparse(node.func)) for node in nodes if isinstance(node, ast.Call)]
 
 
 def imports(path: Path) -> Iterator[tuple[int, str, str]]:
@@ -48,7 +46,7 @@ def imports(path: Path) -> Iterator[tuple[int, str, str]]:
                 yield node.lineno, node.module or "", alias.name
 
 
-@pytest.mark.parametrize("path", BELOW_ENTRY_POINTS, ids=name)
+@each(BELOW_ENTRY_POINTS)
 def test_no_module_below_the_entry_points_reads_the_request(path: Path) -> None:
     reads = [
         line
@@ -58,7 +56,7 @@ def test_no_module_below_the_entry_points_reads_the_request(path: Path) -> None:
     assert reads == []
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if "services" not in p.parts], ids=name)
+@each(p for p in SOURCES if "services" not in p.parts)
 def test_only_services_commit(path: Path) -> None:
     commits = [line for line, call in calls(path) if call.endswith("session.commit")]
     assert commits == []
@@ -87,7 +85,7 @@ def test_only_services_events_writes_events() -> None:
     assert {path: len(lines) for path, lines in writers.items()} == {"portal/services/events.py": 2}
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.name != "clock.py"], ids=name)
+@each(p for p in SOURCES if p.name != "clock.py")
 def test_only_the_clock_reads_the_time(path: Path) -> None:
     readers = {
         "date.today",
@@ -104,7 +102,7 @@ def test_only_the_clock_reads_the_time(path: Path) -> None:
     assert reads == []
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.name not in {"cli.py"}], ids=name)
+@each(p for p in SOURCES if p.name != "cli.py")
 def test_no_function_imports_from_portal(path: Path) -> None:
     hidden = [
         inner.lineno
@@ -174,11 +172,7 @@ def test_every_enqueued_job_exists() -> None:
     assert all(callable(getattr(tasks, str(job), None)) for job in enqueued | {entry.job for entry in SCHEDULE})
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in SOURCES if {"services", "reports"} & set(p.parts) or p.name in {"money.py", "schedule.py"}],
-    ids=name,
-)
+@each(p for p in SOURCES if {"services", "reports"} & set(p.parts) or p.name in {"money.py", "schedule.py"})
 def test_every_public_function_of_services_reports_and_rules_has_a_docstring(path: Path) -> None:
     undocumented = [
         node.name
@@ -188,20 +182,20 @@ def test_every_public_function_of_services_reports_and_rules_has_a_docstring(pat
     assert undocumented == []
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=name)
+@each([*SOURCES, *TESTS])
 def test_docstrings_begin_with_a_noun_or_a_verb(path: Path) -> None:
     """STYLE.md: no sentence whose subject is "who", "what" or "nobody"."""
     riddles = re.findall(r'"""(?:What|Who|Whom|Whose|Whoever|Nobody)\b.*', path.read_text())
     assert riddles == []
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=name)
+@each(TEMPLATES)
 def test_templates_have_nothing_that_the_policy_blocks(path: Path) -> None:
     text = path.read_text().replace("drawings[name] | safe", "")  # icons: a vendored file with a checked sha256
     assert not re.search(r"""\sstyle\s*=|\son[a-z]+\s*=\s*["']|<script>|javascript:|\|\s*safe\b""", text)
 
 
-@pytest.mark.parametrize("path", [p for p in TEMPLATES if p.name.startswith("_")], ids=name)
+@each(p for p in TEMPLATES if p.name.startswith("_"))
 def test_a_fragment_never_extends_a_page(path: Path) -> None:
     assert "{% extends" not in path.read_text()
 
@@ -232,12 +226,12 @@ def test_tests_of_one_group_share_a_worker(request: pytest.FixtureRequest, worke
     assert worker_id == "master" or request.node.nodeid.endswith("@together")
 
 
-@pytest.mark.parametrize("path", [*TEMPLATES, *MAIL_TEXTS, *SHEETS, *MAIL_SHEETS, *SCRIPTS], ids=name)
+@each([*TEMPLATES, *MAIL_TEXTS, *SHEETS, *MAIL_SHEETS, *SCRIPTS])
 def test_lines_have_at_most_120_columns(path: Path) -> None:
     assert [number for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 120] == []
 
 
-@pytest.mark.parametrize("path", [*SHEETS, *MAIL_SHEETS], ids=name)
+@each([*SHEETS, *MAIL_SHEETS])
 def test_a_style_sheet_has_one_declaration_per_line(path: Path) -> None:
     text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
     assert [line for line in text.splitlines() if line.count(";") > 1 or re.search(r"\{\s*\S|\S\s*\}", line)] == []

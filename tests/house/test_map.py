@@ -12,8 +12,9 @@ from typing import Any, Final
 import pytest
 
 import portal
+from tests.house.each import ROOT, each, name
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.xdist_group("house")
 PORTAL = ROOT / "portal"
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -26,10 +27,6 @@ MAX_FILES: Final = 12
 MAX_LINES: Final = 400
 MADE_AT_RUN_TIME: Final = {".qist/", "secrets/"}
 Graph = Mapping[str, set[str]]
-
-
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def tree_of_portal() -> set[str]:
@@ -90,7 +87,7 @@ def quoted(page: Path) -> Iterator[str]:
     yield from re.findall(r"`([^`\n]+)`", text)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@each(PAGES)
 def test_every_path_in_a_page_exists(page: Path) -> None:
     """A path is relative to the repository, to portal/ or to the page. Names in <> stand for any name."""
     bases = (ROOT, PORTAL, page.parent)
@@ -136,24 +133,34 @@ def literals() -> set[str]:
     return strings
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_dotted_name_in_a_page_exists(page: Path) -> None:
-    """`module.name` is a definition, `table.column` stands in the SQL, and any other is a string of the application."""
-    tables = "\n".join(path.read_text() for path in (ROOT / "migrations" / "tables").glob("*.sql"))
-    endpoints = {
+@cache
+def endpoints() -> set[str]:
+    """The names of all views of pages."""
+    return {
         f"{blueprint[1]}.{view}"
         for path in (PORTAL / "web").rglob("*.py")
         for blueprint in re.finditer(r'Blueprint\(\s*"(\w+)"', path.read_text())
         for view in re.findall(r"^def (\w+)", path.read_text(), re.M)
     }
+
+
+@cache
+def tables() -> str:
+    """The SQL of all tables."""
+    return "\n".join(path.read_text() for path in (ROOT / "migrations" / "tables").glob("*.sql"))
+
+
+@each(PAGES)
+def test_every_dotted_name_in_a_page_exists(page: Path) -> None:
+    """`module.name` is a definition, `table.column` stands in the SQL, and any other is a string of the application."""
     unknown = []
     for text in quoted(page):
         dotted = re.fullmatch(r"(?:\w+\.)*([A-Za-z_]+)\.([A-Za-z_]+)(\(.*\))?", text)
         if dotted is None or text in MODULES or re.search(r"\.(py|md|lock|toml|css|html|txt|yaml)$|example", text):
             continue
         module, attribute = dotted[1], dotted[2]
-        in_sql = re.search(rf"CREATE TABLE {module}\b.*?\b{attribute}\b", tables, re.S)
-        if not (attribute in definitions()[module] or text in literals() | endpoints or in_sql):
+        in_sql = re.search(rf"CREATE TABLE {module}\b.*?\b{attribute}\b", tables(), re.S)
+        if not (attribute in definitions()[module] or text in literals() or text in endpoints() or in_sql):
             unknown.append(text)
     assert unknown == []
 
@@ -163,7 +170,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@each(PAGES)
 def test_every_link_between_pages_leads_to_a_heading(page: Path) -> None:
     broken = []
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
@@ -182,7 +189,7 @@ def own_files(folder: Path, *suffixes: str) -> list[Path]:
     return sorted(path for path in paths if not {"vendor", "__pycache__"} & set(path.parts))
 
 
-@pytest.mark.parametrize("folder", [PORTAL / "services", PORTAL / "web", ROOT / "templates", ROOT / "tests"], ids=name)
+@each([PORTAL / "services", PORTAL / "web", ROOT / "templates", ROOT / "tests"])
 def test_a_folder_holds_at_most_twelve_files(folder: Path) -> None:
     """Package files (`__init__.py`) do not count."""
     count: dict[str, int] = defaultdict(int)

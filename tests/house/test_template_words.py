@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.each import each
 from tests.house.template_words import (
     CONTEXTS,
     GETTEXT,
@@ -15,6 +16,8 @@ from tests.house.template_words import (
     messages_outside_macros,
     words_outside,
 )
+
+pytestmark = pytest.mark.xdist_group("house")
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 PAGES = [path for path in sorted(TEMPLATES.rglob("*")) if path.suffix in (".html", ".txt")]
@@ -46,11 +49,7 @@ DRAWINGS = "ui/lucide.html"
 """Paths of SVG, and no text."""
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(TEMPLATES))
-
-
-@pytest.mark.parametrize("path", [path for path in PAGES if name(path) != DRAWINGS], ids=name)
+@each(path for path in PAGES if path != TEMPLATES / DRAWINGS)
 def test_every_text_for_people_is_a_message(path: Path) -> None:
     assert [(line, text) for line, text in words_outside(path.read_text()) if text not in UNTRANSLATED] == []
 
@@ -110,7 +109,7 @@ def test_messages_and_codes_are_no_words_outside(source: str) -> None:
     assert words_outside(source) == []
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name)
+@each(PAGES)
 def test_a_message_is_a_literal_text_with_named_values(path: Path) -> None:
     """Each value is named in the text, and each name has a value. A sign of per cent is doubled."""
     for message in messages(path.read_text()):
@@ -125,14 +124,14 @@ def test_a_message_is_a_literal_text_with_named_values(path: Path) -> None:
         assert message.values <= names, f"line {message.line}: {message.values - names} is not in the text"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name)
+@each(PAGES)
 def test_a_message_holds_no_markup(path: Path) -> None:
     """gettext returns markup: a tag, a quotation mark or an ampersand of a message reaches the page as it is."""
     texts = [text or "" for message in messages(path.read_text()) for text in message.texts]
     assert [text for text in texts if re.search(r'[<>"&]', text)] == []
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name)
+@each(PAGES)
 def test_no_template_assigns_a_name_of_gettext(path: Path) -> None:
     """An assigned `_` hides gettext in the whole block."""
     assert assigned_names(path.read_text()) & set(GETTEXT) == set()
