@@ -103,6 +103,7 @@ def test_data_survives_a_stop_and_the_socket_folder_does_not(kind: type[Server],
         assert read(server) == "42"
 
 
+@pytest.mark.long
 @both
 def test_a_data_folder_with_a_path_of_150_characters(kind: type[Server], tmp_path: Path) -> None:
     data_dir = tmp_path / "long".ljust(150 - len(str(tmp_path)) - 1, "g")
@@ -122,6 +123,7 @@ def test_the_socket_is_private_and_no_port_is_open(kind: type[Server], data_dir:
         assert psutil.Process(main_pid(server)).net_connections("inet") == []
 
 
+@pytest.mark.long
 def test_an_uninstalled_locale_has_no_effect(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LANG", "LC_ALL", "LC_COLLATE", "LC_MESSAGES"):
         monkeypatch.setenv(name, "xx_YY.ISO-8859-15")
@@ -134,6 +136,7 @@ def test_an_uninstalled_locale_has_no_effect(data_dir: Path, monkeypatch: pytest
         assert query(server, "SELECT upper('é قسط')") == "É قسط"
 
 
+@pytest.mark.long
 def test_fsync_is_on_unless_the_server_is_not_durable(data_dir: Path) -> None:
     with Postgres(data_dir) as server:
         assert [query(server, f"SHOW {name}") for name in ("fsync", "synchronous_commit", "full_page_writes")] == [
@@ -143,6 +146,7 @@ def test_fsync_is_on_unless_the_server_is_not_durable(data_dir: Path) -> None:
         assert query(server, "SHOW fsync") == "off"
 
 
+@pytest.mark.long
 def test_two_data_folders_run_at_the_same_time(tmp_path: Path) -> None:
     with Postgres(tmp_path / "first") as first, Postgres(tmp_path / "second") as second:
         write(first)
@@ -165,6 +169,7 @@ def test_a_server_of_an_earlier_start_is_stopped_first(kind: type[Server], data_
     earlier.stop()
 
 
+@pytest.mark.long
 @both
 def test_a_server_whose_folder_is_removed_still_stops(kind: type[Server], data_dir: Path) -> None:
     server = kind(data_dir).start()
@@ -186,6 +191,7 @@ def test_a_start_recovers_after_all_processes_were_killed(kind: type[Server], da
     server.stop()
 
 
+@pytest.mark.long
 def test_a_pid_file_with_the_pid_of_another_process_stops_no_process(data_dir: Path) -> None:
     with Postgres(data_dir) as server:
         write(server)
@@ -264,6 +270,7 @@ def test_root_runs_a_server_as_user_nobody_and_changes_no_mode_of_parents(kind: 
     assert [(folder, folder.stat().st_mode, folder.stat().st_uid) for folder in (closed, *closed.parents)] == before
 
 
+@pytest.mark.long
 @needs_root
 def test_root_copies_a_program_that_the_unprivileged_user_can_not_reach(tmp_path: Path) -> None:
     tree, parts = Postgres(tmp_path).program()
@@ -284,6 +291,7 @@ def test_root_copies_a_program_that_the_unprivileged_user_can_not_reach(tmp_path
     assert not folder.exists()
 
 
+@pytest.mark.long
 @needs_root
 @both
 def test_an_owner_starts_the_server_that_root_started_before(kind: type[Server], open_folder: Path) -> None:
@@ -303,6 +311,7 @@ def test_an_owner_starts_the_server_that_root_started_before(kind: type[Server],
     assert {path.stat().st_uid for path in data_dir.rglob("*")} == {DAEMON}
 
 
+@pytest.mark.long
 @needs_root
 @both
 def test_root_starts_the_server_that_an_owner_started_before(kind: type[Server], open_folder: Path) -> None:
@@ -319,6 +328,7 @@ def test_root_starts_the_server_that_an_owner_started_before(kind: type[Server],
         assert read(server) == "42"
 
 
+@pytest.mark.long
 @needs_root
 def test_an_ordinary_user_is_refused_the_data_folder_of_root(open_folder: Path) -> None:
     data_dir = open_folder / "home"
@@ -338,6 +348,7 @@ def test_an_ordinary_user_is_refused_the_data_folder_of_root(open_folder: Path) 
     assert "\n" not in message
 
 
+@pytest.mark.long
 @needs_root
 def test_root_starts_a_data_folder_of_a_user_without_a_name(open_folder: Path) -> None:
     os.chown(open_folder, UNNAMED, UNNAMED)

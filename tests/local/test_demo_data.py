@@ -17,7 +17,7 @@ from portal.services.accounts import accounts, password_resets, passwords, sessi
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.sessions import BadCredentials
 from portal.services.payments import outcomes
-from tests.fixtures import people
+from tests.fixtures import people, servers
 
 
 def everything() -> dict[str, list]:
@@ -32,8 +32,14 @@ def everything() -> dict[str, list]:
         }
 
 
+@servers.made_once
+def seeded() -> bool:
+    """The demo data, in the empty database of a test."""
+    return demo_data.seed()
+
+
 def test_two_merchants_four_customers_and_twenty_plans_in_every_state(context):
-    assert demo_data.seed() is True
+    assert seeded() is True
     assert {merchant.home_currency for merchant in db.session.scalars(select(Merchant))} == {"SAR", "KWD"}
     assert db.session.scalar(select(func.count(User.id)).where(User.registered_as == "customer")) == 4
     plans = list(db.session.scalars(select(Plan)))
@@ -55,7 +61,7 @@ def test_two_merchants_four_customers_and_twenty_plans_in_every_state(context):
     assert [(rule, count) for rule, count in checks.run() if count] == []
 
 
-@pytest.mark.parametrize("hour", [1, 8, 13, 20])
+@pytest.mark.parametrize("hour", [*(pytest.param(hour, marks=pytest.mark.long) for hour in (1, 8, 13)), 20])
 def test_the_demo_data_can_be_made_at_any_hour(context, hour):
     """The hours of its steps are in the future in the morning, and in the past in the evening."""
     day = clock.now().replace(hour=hour, minute=30)
@@ -66,7 +72,7 @@ def test_the_demo_data_can_be_made_at_any_hour(context, hour):
 
 
 def test_a_second_run_changes_nothing_even_after_changes_by_users(context):
-    demo_data.seed()
+    seeded()
     before = everything()
     assert demo_data.seed() is False
     assert everything() == before
@@ -80,7 +86,7 @@ def test_a_second_run_changes_nothing_even_after_changes_by_users(context):
         assert everything() == before
 
 
-@pytest.mark.parametrize("plans_made", [0, 7])
+@pytest.mark.parametrize("plans_made", [pytest.param(0, marks=pytest.mark.long), 7])
 def test_a_run_completes_an_interrupted_one(context, plans_made):
     all_plans, demo_data.PLANS = demo_data.PLANS, demo_data.PLANS[:plans_made]
     try:
@@ -93,7 +99,7 @@ def test_a_run_completes_an_interrupted_one(context, plans_made):
 
 
 def test_instants_are_in_the_past_and_in_the_order_of_the_rows(context):
-    demo_data.seed()
+    seeded()
     now = datetime.now(UTC)
     opened = {plan.id: plan.created_at for plan in db.session.scalars(select(Plan))}
     payment_rows = list(db.session.scalars(select(Payment).order_by(Payment.id)))
