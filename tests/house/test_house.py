@@ -220,10 +220,9 @@ def test_only_the_command_line_imports_the_demo_data():
     assert {path.name for path in (ROOT / "portal").rglob("*.py") if pattern.search(path.read_text())} == {"cli.py"}
 
 
-@pytest.mark.xdist_group("together")
 def test_tests_of_one_group_share_a_worker(request: pytest.FixtureRequest, worker_id: str) -> None:
     """Otherwise each worker would start a live system. pytest 9.2 drops the marks of pytest-xdist 3.8."""
-    assert worker_id == "master" or request.node.nodeid.endswith("@together")
+    assert worker_id == "master" or request.node.nodeid.endswith("@house")
 
 
 @each([*TEMPLATES, *MAIL_TEXTS, *SHEETS, *MAIL_SHEETS, *SCRIPTS])
