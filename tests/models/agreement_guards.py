@@ -33,6 +33,10 @@ def a_proposal(**columns: str) -> str:
     return text + insert("reschedule_proposals", good | columns)
 
 
+LAST_TEXT = "(SELECT max(id) FROM texts)"
+AN_ANSWER = "INSERT INTO texts (plan_id, kind, text, created_at) VALUES (:plan, 'answer', 'A cake', now())"
+UPHELD = {"answered_at": "now()", "answer_id": LAST_TEXT, "insisted_at": "now()"}
+PAID = "'paid'"
 ENDED = {"ended_at": "now()", "outcome": "'stands'"}
 ACCEPTED = {"ended_at": "now()", "outcome": "'accepted'", "version": "'1'", "language": "'en'", "terms": "'I pay.'"}
 
@@ -86,6 +90,17 @@ AGREEMENT_GUARDS = [
           f"{a_dispute(**ENDED)};UPDATE disputes SET outcome = 'void'"),
     Guard("a decided dispute that goes on", "disputes_fixed",
           f"{a_dispute(**ENDED)};UPDATE disputes SET ended_at = NULL, outcome = NULL"),
+    Guard("an answer to a dispute that ended", "disputes_fixed",
+          f"{AN_ANSWER};{a_dispute(**ENDED)};UPDATE disputes SET answered_at = now(), answer_id = {LAST_TEXT}"),
+    Guard("upheld at another instant", "disputes_fixed",
+          f"{AN_ANSWER};{a_dispute(**UPHELD)};UPDATE disputes SET insisted_at = now() + interval '1 s'"),
+    Guard("upheld no more", "disputes_fixed",
+          f"{AN_ANSWER};{a_dispute(**UPHELD)};UPDATE disputes SET insisted_at = NULL"),
+    Guard("upheld after the end", "disputes_fixed",
+          f"{AN_ANSWER};{a_dispute(**(UPHELD | ENDED | {'insisted_at': 'NULL'}))};UPDATE disputes SET insisted_at = now()"),
+    Guard("upheld as the dispute goes on", "disputes_fixed",
+          f"{AN_ANSWER};{a_dispute(**(UPHELD | ENDED | {'insisted_at': 'NULL', 'outcome': PAID}))};"
+          "UPDATE disputes SET insisted_at = now(), ended_at = NULL, outcome = NULL"),
     Guard("a dispute deleted", "disputes_stay", a_dispute() + ";DELETE FROM disputes", by="disputes_fixed"),
     Guard("other terms afterwards", "acceptances_fixed",
           an_acceptance() + ";UPDATE acceptances SET terms = 'More', address = NULL"),
