@@ -38,6 +38,7 @@ CREATE INDEX ix_emails_held_next_try_at ON emails (next_try_at)
 CREATE INDEX ix_emails_holding_link_ended_at ON emails (ended_at) WHERE state = 'kept' AND data ? 'holds_link';
 CREATE INDEX ix_emails_invitations_merchant_id_created_at ON emails (merchant_id, created_at)
     WHERE kind = 'invitation';
+CREATE INDEX ix_emails_not_yours_ended_at ON emails (ended_at) WHERE kind = 'plan_not_yours';
 CREATE INDEX ix_emails_pending_created_at ON emails (created_at) WHERE state IN ('waiting', 'claimed');
 CREATE INDEX ix_emails_pending_next_try_at ON emails (next_try_at, id) WHERE state IN ('waiting', 'claimed');
 CREATE INDEX ix_emails_to_user_id_created_at ON emails (to_user_id, created_at);

@@ -378,3 +378,9 @@ class AutomaticPaymentStopped(Payload, kind="automatic_payment.stopped", public=
 
     last4: str
     cause: Cause | None = None
+
+
+OF_CUSTOMERS: Final[frozenset[type[Payload]]] = frozenset(
+    {PaymentSucceeded, PaymentDeclined, PlanDisputed, DisputeUpheld, CustomerClaimed}
+)
+"""Acts of the customer alone. They stay those of a customer when the plan goes to another email."""

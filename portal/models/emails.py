@@ -105,6 +105,7 @@ class Email(Model):
         Index("ix_emails_held_next_try_at", "next_try_at", postgresql_where=text(_HELD)),
         Index("ix_emails_dead_id", "id", postgresql_where=text("state = 'dead'")),
         Index("ix_emails_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
+        Index("ix_emails_not_yours_ended_at", "ended_at", postgresql_where=text("kind = 'plan_not_yours'")),
         Index("ix_emails_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 

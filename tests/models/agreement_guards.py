@@ -35,7 +35,8 @@ def a_proposal(**columns: str) -> str:
 
 LAST_TEXT = "(SELECT max(id) FROM texts)"
 AN_ANSWER = "INSERT INTO texts (plan_id, kind, text, created_at) VALUES (:plan, 'answer', 'A cake', now())"
-UPHELD = {"answered_at": "now()", "answer_id": LAST_TEXT, "insisted_at": "now()"}
+ANSWERED = {"answered_at": "now()", "answer_id": LAST_TEXT}
+UPHELD = ANSWERED | {"insisted_at": "now()"}
 PAID = "'paid'"
 ENDED = {"ended_at": "now()", "outcome": "'stands'"}
 ACCEPTED = {"ended_at": "now()", "outcome": "'accepted'", "version": "'1'", "language": "'en'", "terms": "'I pay.'"}
@@ -97,9 +98,9 @@ AGREEMENT_GUARDS = [
     Guard("upheld no more", "disputes_fixed",
           f"{AN_ANSWER};{a_dispute(**UPHELD)};UPDATE disputes SET insisted_at = NULL"),
     Guard("upheld after the end", "disputes_fixed",
-          f"{AN_ANSWER};{a_dispute(**(UPHELD | ENDED | {'insisted_at': 'NULL'}))};UPDATE disputes SET insisted_at = now()"),
+          f"{AN_ANSWER};{a_dispute(**ANSWERED, **ENDED)};UPDATE disputes SET insisted_at = now()"),
     Guard("upheld as the dispute goes on", "disputes_fixed",
-          f"{AN_ANSWER};{a_dispute(**(UPHELD | ENDED | {'insisted_at': 'NULL', 'outcome': PAID}))};"
+          f"{AN_ANSWER};{a_dispute(**ANSWERED, **(ENDED | {'outcome': PAID}))};"
           "UPDATE disputes SET insisted_at = now(), ended_at = NULL, outcome = NULL"),
     Guard("a dispute deleted", "disputes_stay", a_dispute() + ";DELETE FROM disputes", by="disputes_fixed"),
     Guard("other terms afterwards", "acceptances_fixed",

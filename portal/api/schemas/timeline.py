@@ -1,16 +1,14 @@
 """Schemas of a plan's timeline."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from portal.api.schemas.kinds import Id, Instant, Money, Out, PageQuery, decimal
-from portal.domain.events import KINDS, DisputeUpheld, PlanDisputed
+from portal.domain.events import KINDS, OF_CUSTOMERS
 from portal.models import Event, Plan
 
 By = Literal["customer", "merchant", "operator", "system"]
-ACTS_OF_CUSTOMERS: Final = (PlanDisputed.kind, DisputeUpheld.kind)
-"""Acts that stay those of a customer when the plan goes to another email."""
 
 
 class TimelineEntry(Out, kw_only=True):
@@ -33,11 +31,11 @@ class TimelineQuery(PageQuery, kw_only=True):
 
 
 def timeline_entry(row: Event, plan: Plan, *, payer: bool) -> TimelineEntry:
-    """The schema of an event. The payer of the plan sees no names of the merchant's people."""
+    """The schema of an event. The payer sees no names of the merchant's people, nor that of a former customer."""
     payload: Any = row.payload
     amount = getattr(payload, "amount", None)
     by = _by(row, plan)
-    named = by == "customer" or (by == "merchant" and not payer)
+    named = by in ("customer", "merchant") and (not payer or row.actor_id == plan.customer_id)
     return TimelineEntry(
         kind=row.kind,
         created_at=row.created_at,
@@ -57,5 +55,5 @@ def _by(row: Event, plan: Plan) -> By:
         return "system"
     if row.actor.is_operator:
         return "operator"
-    of_customer = row.actor_id == plan.customer_id or row.kind in ACTS_OF_CUSTOMERS
+    of_customer = row.actor_id == plan.customer_id or type(row.payload) in OF_CUSTOMERS
     return "customer" if of_customer else "merchant"

@@ -31,6 +31,7 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "password_resets": password_resets.purge,
     "team_invitations": invitations.purge,
     "retained": erasures.purge_retained,
+    "unclaimed": erasures.purge_unclaimed,
     "email_proofs": proofs.purge,
     "registrations": registrations.purge,
     "user_sessions": sessions.purge,

@@ -10,7 +10,18 @@ from portal.domain.events import CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
-from portal.models import Installment, LedgerEntry, Merchant, Payment, Plan, Refund, Reminder
+from portal.models import (
+    Installment,
+    LedgerEntry,
+    Merchant,
+    Payment,
+    Plan,
+    PublicEvent,
+    Refund,
+    Reminder,
+    WebhookAttempt,
+    WebhookDelivery,
+)
 from portal.services import emails, events, mail_limits, row_facts
 from portal.services.accounts import accounts
 from portal.services.idempotency import RequestKey
@@ -44,7 +55,8 @@ def correct(
     """Move an active plan to the person of another email, while the account paid nothing on it and accepted nothing.
 
     Payments by the pay link, and those that the business recorded, move along. Every link of the former address ends,
-    and so does their dispute; the new person may dispute the plan, too. Both addresses get a mail, the former one
+    and so does their dispute; the new person may dispute the plan, too. What receivers of webhooks answered is blanked.
+    Both addresses get a mail, the former one
     without the purchase. Reminders that wait go to the new one. The plan counts, or waits for acceptance, as a new
     plan for the new person does.
 
@@ -72,6 +84,7 @@ def correct(
         mail_limits.check_customer(plan.merchant_id, customer)
     now = clock.now()
     invitations.end_all(plan)
+    _blank_webhook_answers(plan.id)
     waiting = update(Reminder).where(Reminder.plan_id == plan.id, Reminder.state == "waiting")
     db.session.execute(waiting.values(customer_id=customer.id, email_id=None))
     _settle_acceptance(plan, asks=pair.accepted_at is None and agreement.is_required(), by=actor.user_id)
@@ -113,6 +126,12 @@ def _settle_acceptance(plan: Plan, *, asks: bool, by: int) -> None:
     if plan.counted and any(row.credited or row.written_off for row in rows):
         raise Refused("email_fixed", about="changed")
     agreement.ask_anew(plan, rows)
+
+
+def _blank_webhook_answers(plan_id: int) -> None:
+    """A receiver may have answered with what it got: the email of the former person."""
+    deliveries = select(WebhookDelivery.id).join(PublicEvent).where(PublicEvent.plan_id == plan_id)
+    db.session.execute(update(WebhookAttempt).where(WebhookAttempt.delivery_id.in_(deliveries)).values(excerpt=""))
 
 
 def _refuse_in_flight(plan_id: int) -> None:

@@ -76,6 +76,12 @@ from portal.services.unit_of_work import end_reading, unit_of_work
 DOMAIN: Final = "erased.invalid"
 """The domain of placeholders. `.invalid` never exists (RFC 2606)."""
 DAYS_OF_A_YEAR: Final = 366
+UNCLAIMED_DAYS: Final = 30
+"""Days after the mail that a plan is not theirs, in which a person without an account may still write to the shop."""
+NOT_YOURS: Final = "plan_not_yours"
+"""The kind of that mail."""
+PEOPLE: Final = 100
+"""People without an account whom one run erases."""
 
 _EMAIL_IN_ANSWER: Final = literal_column("'{fields,plan,customer_email}'::text[]", ARRAY(Text))
 
@@ -191,6 +197,42 @@ def purge_retained(limit: int = 10_000) -> int:
         described = table.plan_id.in_(ids), table.notes != {}
         db.session.execute(update(table).where(*described).values(notes={}))
     return len(ids)
+
+
+@unit_of_work
+def purge_unclaimed(limit: int = 10_000) -> int:
+    """Erase the emails of people without an account whose plans all went to another email, UNCLAIMED_DAYS after the
+    mail that says so.
+
+    They can't ask for an erasure. A person who disputed a plan or blocked a business stays, so that the business makes
+    no plan for them; so does what businesses imported about the email. At most PEOPLE of a run. Returns their number.
+    """
+    users = [_lock(user_id) for user_id in db.session.scalars(_left_over().limit(min(limit, PEOPLE))).all()]
+    left = [user for user in users if user is not None and db.session.scalar(_left_over().where(User.id == user.id))]
+    for user in left:
+        now = clock.now()
+        db.session.add(Erasure(user_id=user.id, created_at=user.created_at, erased_at=now))
+        db.session.execute(delete(Email).where(Email.to_user_id == user.id))
+        user.email = f"erased-{secrets.token_hex(16)}@{DOMAIN}"
+        user.email_proven_at, user.erased_at, user.deactivated_at = None, now, now
+    return len(left)
+
+
+def _left_over() -> Select[int]:
+    """The ids of people without a password, a plan, a membership, a dispute and a block."""
+    before, later = clock.now() - timedelta(days=UNCLAIMED_DAYS), aliased(Email)
+    told = select(Email.to_user_id).where(Email.kind == NOT_YOURS, Email.ended_at < before)
+    told_later = or_(later.ended_at.is_(None), later.ended_at >= before)
+    closed = or_(Customer.blocked_at.is_not(None), Customer.barred_at.is_not(None))
+    return (
+        select(User.id)
+        .where(User.id.in_(told), User.password_hash.is_(None))
+        .where(User.erased_at.is_(None), User.deactivated_at.is_(None))
+        .where(~exists().where(later.to_user_id == User.id, later.kind == NOT_YOURS, told_later))
+        .where(~exists().where(Plan.customer_id == User.id), ~exists().where(Membership.user_id == User.id))
+        .where(~exists().where(Customer.user_id == User.id, closed))
+        .order_by(User.id)
+    )
 
 
 def _lock(user_id: int) -> User | None:

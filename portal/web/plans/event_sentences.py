@@ -92,6 +92,8 @@ def _who(event: Event, plan: Plan, viewer: Actor) -> str:
     if event.actor is not None and event.actor.is_operator:
         return str(pgettext("actor", "The operator"))
     if viewer.owes(plan.customer_id):
+        if type(event.payload) in events.OF_CUSTOMERS:
+            return str(pgettext("actor", "The former customer"))
         return plan.merchant.business_name
     return filters.name_of(event.actor) if event.actor is not None else "Qist"
 

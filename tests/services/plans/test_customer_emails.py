@@ -6,21 +6,40 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
+from portal.api.schemas.timeline import timeline_entry
 from portal.domain import clock
 from portal.errors import Invalid, Refused
 from portal.extensions import db
-from portal.models import Email, Event, Installment, Invitation, LedgerEntry, Payment, Plan, Refund, Reminder, User
+from portal.jobs import tasks
+from portal.models import (
+    Email,
+    Event,
+    Installment,
+    Invitation,
+    LedgerEntry,
+    Payment,
+    Plan,
+    PublicEvent,
+    Refund,
+    Reminder,
+    User,
+    WebhookAttempt,
+    WebhookDelivery,
+)
 from portal.reports.operations import checks
 from portal.reports.plans import plans as lists
+from portal.reports.plans.plans import timeline_of
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.books import closing
 from portal.services.mail import delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
 from portal.services.plans import customer_emails, invitations, pairs, shop_reports
 from portal.services.reminders import manual_reminders, reminders
+from portal.web.plans.event_sentences import entries
 from tests.fixtures import agreements, mails, people, proofs
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import html_of, text_of
+from tests.fixtures.webhooks import an_endpoint, receiving
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -333,3 +352,42 @@ def test_a_plan_in_closed_books_keeps_its_email(plan_id, amal):
         assert refusal(plan_id) == ("email_fixed", "booked")
         assert not customer_emails.may_be_corrected(people.plan_of(plan_id))
         correct(people.a_plan(amal, WRONG))
+
+
+def test_answers_of_receivers_to_the_former_person_are_blanked(plan_id, amal):
+    with receiving() as receiver:
+        receiver.body = WRONG.encode()
+        an_endpoint(people.owner(amal), receiver.url)
+        pay_by_link(plan_id, "card_ok")
+        tasks.deliver_webhooks()
+        db.session.rollback()
+        assert set(db.session.scalars(select(WebhookAttempt.excerpt))) == {WRONG}
+        other = people.a_plan(amal, WRONG)
+        tasks.deliver_webhooks()
+    correct(plan_id)
+    db.session.rollback()
+    of_plan = select(WebhookAttempt.excerpt, PublicEvent.plan_id).select_from(WebhookAttempt)
+    of_plan = of_plan.join(WebhookDelivery).join(PublicEvent)
+    assert {(plan, excerpt) for excerpt, plan in db.session.execute(of_plan)} == {(plan_id, ""), (other, WRONG)}
+
+
+def test_acts_of_the_former_person_stay_those_of_a_customer_without_a_name(app, plan_id, amal):
+    """The business still reads who it was; the new customer reads no name and no act of the business."""
+    pay_by_link(plan_id, "card_ok")
+    pay_by_link(plan_id, "card_declined")
+    former_id = people.plan_of(plan_id).customer_id
+    people.omar()
+    correct(plan_id, "omar@example.com")
+    plan, business = people.plan_of(plan_id), people.owner(amal)
+    for viewer in (people.actor_of(plan.customer_id), business):
+        payer = viewer.owes(plan.customer_id)
+        rows = [row for row in timeline_of(plan_id, private=not payer) if row.actor_id == former_id]
+        assert {row.kind for row in rows} == {"payment.succeeded", "payment.declined"}
+        for row in rows:
+            entry = timeline_entry(row, plan, payer=payer)
+            assert (entry.by, entry.name) == ("customer", None if payer else WRONG)
+        with app.test_request_context():
+            payments_made = db.session.scalars(select(Payment)).all()
+            shown = entries(rows, plan, people.installments_of(plan_id), viewer, payments_made)
+            names = {entry.who for entry in shown}
+        assert names == {"The former customer" if payer else WRONG}
