@@ -191,8 +191,8 @@ def test_the_token_is_in_no_log_line(client: FlaskClient, invited: tuple[int, st
     assert token not in logged.getvalue()
 
 
-def test_the_page_takes_five_queries(app: Flask, invited: tuple[int, str]) -> None:
+def test_the_page_takes_four_queries(app: Flask, invited: tuple[int, str]) -> None:
     app.test_client().get(invited[1])  # the first opening is recorded
     with queries(app) as sent:
         assert app.test_client().get(invited[1]).status_code == 200
-    assert len(sent) == 5
+    assert len(sent) == 4
