@@ -16,6 +16,7 @@ from sqlalchemy import select
 from portal.domain import clock, permissions, schedule
 from portal.domain.events import (
     CreditGiven,
+    CustomerUpdated,
     Payload,
     PaymentRecorded,
     PaymentReversed,
@@ -35,18 +36,20 @@ from portal.services.accounts.accounts import NewAccount
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.agreements import acceptances
 from portal.services.books import letterheads
-from portal.services.books.letterheads import Words
+from portal.services.books.letterheads import Words as Letter
 from portal.services.merchants import usual_terms
 from portal.services.merchants.usual_terms import Terms
 from portal.services.payments import callbacks, manual_payments, payment_methods, payments, refunds
-from portal.services.plans import plans
+from portal.services.plans import pairs, plans
+from portal.services.plans.pairs import Words as Noted
 from portal.services.plans.plans import NewPlan
+from portal.services.privacy import profiles
 from portal.services.unit_of_work import unit_of_work
 from portal.wording import terms
 from portal.wording.language import SOURCE, in_language
 
 DOMAIN: Final = "demo.example.com"
-LETTERHEAD: Final = Words(address="12 Olaya Street\nRiyadh 12211", email=f"hello@{DOMAIN}", phone="+966 11 555 0100")
+LETTERHEAD: Final = Letter(address="12 Olaya Street\nRiyadh 12211", email=f"hello@{DOMAIN}", phone="+966 11 555 0100")
 USUAL_TERMS: Final = (
     Terms("Four months", 4, "monthly", None, 0),
     Terms("A quarter now, three months", 3, "monthly", 25, 30),
@@ -62,6 +65,13 @@ CUSTOMERS: Final = tuple(
 )
 INVITED: Final = "noor"
 """The username of an invited customer without a password."""
+NAMES: Final = {
+    "omar": Noted("Omar Haddad", "+966 50 555 0101", "Prefers a call after five"),
+    "sara": Noted("سارة القحطاني", "+966 50 555 0102", ""),
+    "yusuf": Noted("Yusuf Al-Amin", "+966 50 555 0103", ""),
+    INVITED: Noted("نور العتيبي", "+966 50 555 0104", "تفضّل الرسائل"),
+}
+"""What both businesses noted about their customers."""
 HISTORY: Final = timedelta(days=170)
 """The time since the first registration."""
 
@@ -157,6 +167,8 @@ def _steps(now: datetime) -> Iterator[_Step]:
     """All steps. The steps of a plan are in order, and no step is after `now`."""
     for index, new in enumerate((*MERCHANTS, *CUSTOMERS)):
         yield _Step(now - HISTORY + timedelta(hours=index), partial(_register, new))
+    for new in CUSTOMERS:
+        yield _Step(now - HISTORY + timedelta(hours=6), partial(_introduce, new.username))
     yield _Step(now - HISTORY + timedelta(days=1), partial(_invite, f"{INVITED}@{DOMAIN}"))
     yield _Step(now - HISTORY + timedelta(days=1), partial(_set_up, "amal"))
     yield _Step(now - timedelta(days=30), partial(_save_card, "omar"))
@@ -169,9 +181,9 @@ def _plan_steps(plan: _DemoPlan, index: int, now: datetime, zone: str) -> Iterat
     today = clock.local_date(now, zone)
     starts = today + timedelta(days=plan.starts)
     due = schedule.due_dates(plan.count, plan.interval, starts)
-    days = [min(starts, today) - timedelta(days=2 + index % 3)]
+    days = [min(starts, today) - timedelta(days=2 + index % 3)] * 2
     days += [due[number] + timedelta(days=plan.slow if number % 2 else 0) for number in range(plan.paid)]
-    actions = [partial(_open, plan, starts)]
+    actions = [partial(_open, plan, starts), partial(_describe, plan)]
     actions += [partial(_pay, plan, number, "card_ok") for number in range(1, plan.paid + 1)]
     if plan.tried:
         days.append(today if plan.tried.startswith("card_lost") else due[plan.paid])
@@ -199,6 +211,17 @@ def _invite(email: str) -> bool:
     if db.session.scalar(select(User.id).where(User.has_email(email))) is not None:
         return False
     accounts.find_or_invite(email).is_demo = True
+    return True
+
+
+def _introduce(customer: str) -> bool:
+    """The customer keeps name and phone on their account, before the first plan: later they may have changed them."""
+    user_id = _id_of(customer)
+    if db.session.scalar(select(Plan.id).where(Plan.customer_id == user_id).limit(1)) is not None:
+        return False
+    if db.session.get_one(User, user_id).full_name:
+        return False
+    profiles.update(user_id, full_name=NAMES[customer].name, phone=NAMES[customer].phone)
     return True
 
 
@@ -241,6 +264,20 @@ def _accept(demo: _DemoPlan) -> None:
     with in_language(SOURCE):
         accepting = Accepting(address="127.0.0.1", language=SOURCE, word=terms.terms)
         acceptances.accept(plan.id, customer_id=plan.customer_id, accepting=accepting)
+
+
+def _describe(demo: _DemoPlan) -> bool:
+    """The business notes name and phone of its customer, once for all their plans."""
+    plan_id = _plan_of(demo)
+    if plan_id is None:
+        return False
+    plan = db.session.get_one(Plan, plan_id)
+    theirs = select(Plan.id).where(Plan.merchant_id == plan.merchant_id, Plan.customer_id == plan.customer_id)
+    noted = select(Event.id).where(Event.plan_id.in_(theirs), Event.kind == CustomerUpdated.kind)
+    if db.session.scalar(noted.limit(1)) is not None:
+        return False
+    pairs.describe(plan.customer_id, NAMES[demo.customer], actor=_owner(demo.merchant))
+    return True
 
 
 def _pay(demo: _DemoPlan, number: int, card: str) -> bool:
