@@ -69,10 +69,13 @@ INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, currency, am
     FROM payments WHERE refunded > 0;
 INSERT INTO ledger_entries (merchant_id, plan_id, kind, booked_on, recorded_at)
     SELECT 1, id, 'plan_opened', created_at::date, created_at FROM plans;
-INSERT INTO ledger_entries (merchant_id, plan_id, payment_id, kind, booked_on, recorded_at)
-    SELECT 1, plan_id, id, 'payment', settled_at::date, settled_at FROM payments;
-INSERT INTO ledger_entries (merchant_id, plan_id, refund_id, kind, booked_on, recorded_at)
-    SELECT 1, plan_id, id, kind, settled_at::date, settled_at
+INSERT INTO ledger_entries (merchant_id, plan_id, payment_id, kind, booked_on, recorded_at,
+                            collected_currency, collected)
+    SELECT 1, plan_id, id, 'payment', settled_at::date, settled_at, 'SAR', 100 FROM payments;
+INSERT INTO ledger_entries (merchant_id, plan_id, refund_id, kind, booked_on, recorded_at,
+                            collected_currency, collected)
+    SELECT 1, plan_id, id, kind, settled_at::date, settled_at, CASE kind WHEN 'refund' THEN 'SAR' END,
+           CASE kind WHEN 'refund' THEN -10 END
     FROM refunds, unnest(ARRAY['refund_begun', 'refund']) AS kind;
 INSERT INTO ledger_lines (entry_id, account, currency, amount)
     SELECT id, account, 'SAR', amount FROM ledger_entries, LATERAL (VALUES

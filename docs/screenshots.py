@@ -142,9 +142,15 @@ def paid_all_due(page: Page) -> None:
 
 
 def signed_out(page: Page) -> None:
+    """The sign-in page after another tab of the browser signed out."""
     page.goto(follow(page, "first plan of /plans?status=active, then /pay"))
-    page.context.clear_cookies()
+    other = page.context.new_page()
+    other.goto("/home")
+    other.locator("form[action$='/logout'] button").first.evaluate("button => button.click()")
+    other.wait_for_url(re.compile("/login|/$"))
+    other.close()
     page.locator("#pay-now").click()
+    page.wait_for_url(re.compile("/login"))
 
 
 STATES: list[tuple[str, str, Callable[[Page], None]]] = [

@@ -22,6 +22,7 @@ CREATE TABLE customers (
 );
 
 CREATE INDEX ix_customers_grams ON customers USING gin (grams) WITH (fastupdate = off);
+CREATE INDEX ix_customers_merchant_id_created_at ON customers (merchant_id, created_at);
 CREATE INDEX ix_customers_merchant_id_last_plan_id ON customers (merchant_id, last_plan_id);
 CREATE INDEX ix_customers_merchant_id_sort_name_user_id ON customers (merchant_id, sort_name, user_id);
 CREATE INDEX ix_customers_user_id ON customers (user_id, merchant_id);

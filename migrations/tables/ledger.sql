@@ -12,6 +12,8 @@ CREATE TABLE ledger_entries (
     booked_on date NOT NULL,
     value_on date,
     recorded_at timestamptz NOT NULL,
+    collected_currency varchar(3),
+    collected bigint,
     CONSTRAINT fk_ledger_entries_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_ledger_entries_kind CHECK (
         kind IN (
@@ -30,6 +32,9 @@ CREATE TABLE ledger_entries (
 
 CREATE INDEX ix_ledger_entries_merchant_id_booked_on_id ON ledger_entries (merchant_id, booked_on, id);
 CREATE INDEX ix_ledger_entries_merchant_id_recorded_at_id ON ledger_entries (merchant_id, recorded_at, id);
+CREATE INDEX ix_ledger_entries_merchant_id_collected_currency_collected_id
+    ON ledger_entries (merchant_id, collected_currency, collected, id)
+    WHERE collected IS NOT NULL;
 CREATE INDEX ix_ledger_entries_plan_id_id ON ledger_entries (plan_id, id);
 CREATE UNIQUE INDEX uq_ledger_entries_payment_id_kind ON ledger_entries (payment_id, kind)
     WHERE payment_id IS NOT NULL;

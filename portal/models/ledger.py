@@ -33,6 +33,8 @@ class LedgerEntry(Model):
     `created_by` is None for a booking by the system. `booked_on` is the local date of the business that the entry
     belongs to, which no later change of its time zone alters. `value_on` is set if the books were closed over that
     date: then `booked_on` is the first open day. `recorded_at` is the instant at which it was written.
+    `collected` is by how much it changed what the business has collected, in minor units of `collected_currency`: the
+    sum of its lines of money and of losses. Both are None for an entry without such a line.
     """
 
     __tablename__ = "ledger_entries"
@@ -48,6 +50,8 @@ class LedgerEntry(Model):
     booked_on: Mapped[date]
     value_on: Mapped[date | None]
     recorded_at: Mapped[Instant]
+    collected_currency: Mapped[str | None] = mapped_column(String(3))
+    collected: Mapped[int | None] = mapped_column(BigInteger)
 
     reason: Mapped[str | None] = column_property(typed_text(reason_id))
     cause: Mapped[Cause | None] = column_property(
@@ -71,6 +75,14 @@ class LedgerEntry(Model):
         Index("ix_ledger_entries_plan_id_id", "plan_id", "id"),
         Index("ix_ledger_entries_merchant_id_booked_on_id", "merchant_id", "booked_on", "id"),
         Index("ix_ledger_entries_merchant_id_recorded_at_id", "merchant_id", "recorded_at", "id"),
+        Index(
+            "ix_ledger_entries_merchant_id_collected_currency_collected_id",
+            "merchant_id",
+            "collected_currency",
+            "collected",
+            "id",
+            postgresql_where=(collected.is_not(None)),
+        ),
         Index(
             "uq_ledger_entries_payment_id_kind",
             "payment_id",

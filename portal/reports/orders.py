@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import QueryableAttribute
 
-from portal.models import Customer, CustomerBalance, Installment, Payment, Plan, Refund
+from portal.models import Customer, CustomerBalance, Installment, LedgerEntry, Payment, Plan, Refund
 from portal.reports.paging import Order
 
 Orders = Mapping[str, Order]
@@ -55,3 +55,8 @@ REFUNDS: Final[Orders] = {
     **_both("date", Refund.created_at, Refund.id),
     **_both("amount", Refund.currency, Refund.amount, Refund.id),
 }
+MOVEMENTS: Final[Orders] = {
+    **_both("date", LedgerEntry.booked_on, LedgerEntry.id),
+    **_both("amount", LedgerEntry.collected_currency, LedgerEntry.collected, LedgerEntry.id),
+}
+"""Of money in and out: what left comes before what came in when amounts rise."""

@@ -29,7 +29,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.domain import money, typed_text
 from portal.extensions import db
-from portal.models import Contact, Customer, Installment, Merchant, Payment, Plan, PlanGrams, Refund, User
+from portal.models import Contact, Customer, Installment, LedgerEntry, Merchant, Payment, Plan, PlanGrams, Refund, User
 
 MAX_WORDS: Final = 8
 """Words of what was typed that are looked for."""
@@ -132,6 +132,21 @@ def refunds(merchant_id: int, typed: str) -> ColumnElement[bool]:
     numbered = [Refund.plan_id == number for number in numbers]
     theirs = _is_one_of(merchant_id, typed, _few_customers(merchant_id, typed), Refund.customer_id)
     return or_(*amounts, *numbered, theirs)
+
+
+def movements(merchant_id: int, typed: str) -> ColumnElement[bool]:
+    """The ledger entries of plans that `plans` matches, and those that moved this amount of the home currency."""
+    found = select(Plan.id).where(Plan.merchant_id == merchant_id, plans(merchant_id, typed))
+    amounts = _minor(merchant_id, typed)
+    if not amounts:
+        return LedgerEntry.plan_id.in_(found)
+    currency = db.session.get_one(Merchant, merchant_id).home_currency
+    mine = LedgerEntry.merchant_id == merchant_id, LedgerEntry.collected_currency == currency
+    either = union_all(
+        select(LedgerEntry.id).where(LedgerEntry.plan_id.in_(found)),
+        select(LedgerEntry.id).where(*mine, LedgerEntry.collected.in_(amounts + [-amount for amount in amounts])),
+    )
+    return LedgerEntry.id.in_(either)
 
 
 def labelled(merchant_id: int, metadata: Mapping[str, str]) -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ from datetime import date, datetime
 from typing import Final
 
 from portal.domain import clock
-from portal.domain.chart import Account, EntryKind
+from portal.domain.chart import COLLECTED, Account, EntryKind
 from portal.extensions import session
 from portal.models import Payment, Plan, Refund
 
@@ -29,8 +29,9 @@ _ENTRY: Final = """
         WHERE merchants.id = %s FOR KEY SHARE OF merchants
     ), entry# AS (
         INSERT INTO ledger_entries (merchant_id, plan_id, kind, recorded_at, payment_id, refund_id, reason_id,
-                                    created_by, booked_on, value_on)
-        SELECT %s, %s, %s, %s, %s::bigint, %s::bigint, %s::bigint, %s::bigint, greatest(value_on, opens_on),
+                                    created_by, collected_currency, collected, booked_on, value_on)
+        SELECT %s, %s, %s, %s, %s::bigint, %s::bigint, %s::bigint, %s::bigint, %s::varchar, %s::bigint,
+               greatest(value_on, opens_on),
                CASE WHEN opens_on > value_on THEN value_on END
         FROM books#
         RETURNING id
@@ -214,7 +215,9 @@ def _book(
     now = clock.now()
     day = on if isinstance(on, date) and not isinstance(on, datetime) else None
     accounts = {account: amount for account, amount in lines.items() if amount}
-    entry = (plan.merchant_id, plan.id, kind, now, payment_id, refund_id, reason_id, created_by)
+    moved = [amount for account, amount in accounts.items() if account in COLLECTED]
+    collected = (plan.currency, sum(moved)) if moved else (None, None)
+    entry = (plan.merchant_id, plan.id, kind, now, payment_id, refund_id, reason_id, created_by, *collected)
     money = (plan.currency, list(accounts), list(accounts.values()))
     own = session()
     if own.queue.parts:  # entries have the order of their ids

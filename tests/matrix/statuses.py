@@ -247,6 +247,7 @@ PAGES = {
     "GET /installments.csv": MERCHANTS_PAGE,
     "GET /journal": MERCHANTS_PAGE,
     "GET /movements": MERCHANTS_PAGE,
+    "GET /movements.csv": MERCHANTS_PAGE,
     "GET /refunds": MERCHANTS_PAGE,
     "GET /refunds.csv": MERCHANTS_PAGE,
     "GET /trial-balance": MERCHANTS_PAGE,

@@ -107,6 +107,8 @@ def a_method(**columns: str) -> str:
 def an_entry(lines: str, **columns: str) -> str:
     good = {"merchant_id": ":amal", "plan_id": ":plan", "kind": "'plan_opened'"}
     good |= {"booked_on": "current_date", "recorded_at": "now()"}
+    if "'cash'" in lines:
+        good |= {"collected_currency": "'SAR'", "collected": "5"}
     entry = insert("ledger_entries", good | columns)
     into = "INSERT INTO ledger_lines (entry_id, account, currency, amount) "
     values = f"(VALUES {lines}) AS line (account, currency, amount)"

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -16,6 +17,8 @@ from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Email, EmailChange, Merchant, Payment, User
 from portal.reports import orders, tallies
+from portal.reports.books import movements
+from portal.reports.books.movements import MovementFilters
 from portal.reports.exports.customers import export_customers
 from portal.reports.exports.payments import export_payments
 from portal.reports.exports.plans import export_plans
@@ -64,7 +67,8 @@ INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_i
 INSERT INTO plan_grams (plan_id, merchant_id, customer_id, grams)
     SELECT id, merchant_id, customer_id, qist_grams(merchant_id, ARRAY[description, external_id]) FROM plans;
 INSERT INTO customers (merchant_id, user_id, created_at, name, sort_name, last_plan_id, grams)
-    SELECT DISTINCT ON (merchant_id, customer_id) merchant_id, customer_id, now(), 'Customer ' || customer_id,
+    SELECT DISTINCT ON (merchant_id, customer_id) merchant_id, customer_id,
+           now() - customer_id % 300 * interval '1 day', 'Customer ' || customer_id,
            'customer ' || customer_id, plans.id,
            qist_grams(merchant_id, ARRAY['Customer ' || customer_id, email, username])
     FROM plans JOIN users ON users.id = customer_id;
@@ -85,6 +89,12 @@ INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, currency, am
                      created_by, created_at, settled_at)
     SELECT id, plan_id, merchant_id, customer_id, 'SAR', 1, 'succeeded', md5(gateway_key), 'refund' || id, merchant_id,
            now(), now() FROM payments WHERE id % 5 = 0;
+INSERT INTO ledger_entries (merchant_id, plan_id, payment_id, kind, booked_on, recorded_at,
+                            collected_currency, collected)
+    SELECT merchant_id, plan_id, id, 'payment', current_date - (id % 300)::int, now(), 'SAR', 100 FROM payments;
+INSERT INTO ledger_lines (entry_id, account, currency, amount)
+    SELECT id, account, 'SAR', amount
+    FROM ledger_entries, LATERAL (VALUES ('clearing', 100), ('receivable', -100)) AS line (account, amount);
 INSERT INTO emails (dedupe_key, kind, to_user_id, data, state, next_try_at, created_at, ended_at, message_id, subject)
     SELECT 'm' || id, 'receipt', customer_id, CASE WHEN id % 500 = 0 THEN jsonb_build_object('holds_link', true)
            ELSE jsonb_build_object() END, 'kept', at, at, at, '<m>', 'A receipt'
@@ -229,6 +239,12 @@ def look_as(user: Actor) -> dict:
             "installments, by amount": lambda: plans.list_installments(user, InstallmentFilters(search="99.99")),
             "payments, searched": lambda: payments.list_with_plans(user, PaymentFilters(search="erson4321")),
             "payments, by amount": lambda: payments.list_with_plans(user, PaymentFilters(search="99.99")),
+            "money in and out": lambda: movements.list_movements(user, MovementFilters()),
+            "money in and out, a month": lambda: movements.list_movements(
+                user, MovementFilters(today - timedelta(days=30), today, "SAR")
+            ),
+            "money in and out, searched": lambda: movements.list_movements(user, MovementFilters(search="erson4321")),
+            "money in and out, by amount": lambda: movements.list_movements(user, MovementFilters(search="99.99")),
             "customers, by the part of a name": lambda: customers.list_customers(
                 merchant, CustomerFilters(search="tomer 43")
             ),
@@ -297,7 +313,7 @@ def test_later_pages_of_a_list_are_read_from_their_cursor(large):
             assert any("Index" in node["Node Type"] for node in rows)
 
 
-@pytest.mark.parametrize("noun", ["plans", "installments", "payments", "refunds"])
+@pytest.mark.parametrize("noun", ["plans", "installments", "payments", "refunds", "movements"])
 def test_every_order_of_a_list_is_read_from_an_index(large, noun):
     """The first page and a later one sort no rows. Of a small business the few rows of two tables may be sorted."""
     listed, offered = {
@@ -305,6 +321,7 @@ def test_every_order_of_a_list_is_read_from_an_index(large, noun):
         "installments": (plans.list_installments, orders.INSTALLMENTS),
         "payments": (payments.list_with_plans, orders.PAYMENTS),
         "refunds": (refunds.list_with_payments, orders.REFUNDS),
+        "movements": (partial(movements.list_movements, filters=MovementFilters()), orders.MOVEMENTS),
     }[noun]
     with large.app_context():
         small, large_one = (people.owner(db.session.scalars(_shop(place)).one().id) for place in (0, LARGEST))
@@ -319,6 +336,23 @@ def test_every_order_of_a_list_is_read_from_an_index(large, noun):
                     listed(user, order=order, limit=10, cursor=position)
                 (first, *_) = query_plans
                 assert "Sort" not in {node["Node Type"] for node in nodes(first)}, (name, position, first)
+
+
+def test_customers_of_a_few_days_are_found_by_their_index(large):
+    """Neither the list nor its count walks over all customers of the business."""
+    with large.app_context():
+        shop = db.session.scalars(_shop(LARGEST)).one()
+        day = Between(clock.now() - timedelta(days=41), clock.now() - timedelta(days=40))
+        filters = CustomerFilters(created=day)
+        for name, order in orders.CUSTOMERS.items():
+            with explained() as query_plans:
+                customers.list_customers(shop, filters, order=order, limit=30)
+            used = {node.get("Index Name") for node in nodes(query_plans[0])}
+            assert "ix_customers_merchant_id_created_at" in used, (name, query_plans[0])
+        with explained() as query_plans:
+            customers.tally_customers(shop, filters)
+        used = {node.get("Index Name") for plan in query_plans for node in nodes(plan)}
+        assert "ix_customers_merchant_id_created_at" in used, query_plans
 
 
 def test_customers_are_read_in_the_order_of_an_index(large):

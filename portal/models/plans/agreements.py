@@ -61,6 +61,7 @@ class Customer(Model):
     merchant: Mapped[Merchant] = relationship()
 
     __table_args__ = (
+        Index("ix_customers_merchant_id_created_at", "merchant_id", "created_at"),
         Index("ix_customers_merchant_id_last_plan_id", "merchant_id", "last_plan_id"),
         Index("ix_customers_merchant_id_sort_name_user_id", "merchant_id", "sort_name", "user_id"),
         Index("ix_customers_user_id", "user_id", "merchant_id"),

@@ -7,12 +7,12 @@ from typing import Final
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
-from portal.domain.chart import COLLECTED, MONEY_ACCOUNTS, EntryKind
+from portal.domain.chart import EntryKind
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Payment, Plan, Refund
-from portal.reports import paging
-from portal.reports.paging import Page
+from portal.reports import orders, paging, search
+from portal.reports.paging import Order, Page
 from portal.reports.tallies import LIMIT
 
 KINDS: Final[tuple[EntryKind, ...]] = ("payment", "refund", "reversal", "loss_returned", "void")
@@ -23,11 +23,16 @@ WHOLE_DAYS: Final = 31
 
 @dataclass(frozen=True, slots=True)
 class MovementFilters:
-    """A field that is None does not narrow the list. `first` and `last` are booking dates, both included."""
+    """A field that is None does not narrow the list. `first` and `last` are booking dates, both included.
+
+    `search` is looked for in customer, purchase, number of the plan and amount (reports/search.py).
+    """
 
     first: date | None = None
     last: date | None = None
     currency: str | None = None
+    kind: EntryKind | None = None
+    search: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +67,24 @@ class Sum:
 
 
 def list_movements(
-    actor: Actor, filters: MovementFilters, *, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = None
+    actor: Actor,
+    filters: MovementFilters,
+    *,
+    order: Order = orders.MOVEMENTS["-date"],
+    limit: int = paging.DEFAULT_LIMIT,
+    cursor: str | None = None,
 ) -> Page[Movement]:
-    """The entries of the actor's business that moved money, the newest booking date first. Refuses: bad_cursor."""
+    """The entries of the actor's business that moved money, the newest booking date first.
+
+    `order` is one of MOVEMENTS (reports/orders.py). Refuses: bad_cursor (Invalid).
+    """
     query = find(actor, filters).options(joinedload(LedgerEntry.plan).joinedload(Plan.customer))
-    page = paging.fetch(query, LedgerEntry.booked_on, LedgerEntry.id, descending=True, limit=limit, cursor=cursor)
+    page = paging.fetch_in(query, order, limit=limit, cursor=cursor)
     ids = [entry.id for entry in page.items]
-    lines: dict[int, list[LedgerLine]] = {}
-    for line in db.session.scalars(select(LedgerLine).where(LedgerLine.entry_id.in_(ids))):
-        lines.setdefault(line.entry_id, []).append(line)
+    losses = select(LedgerLine.entry_id, func.sum(LedgerLine.amount)).where(
+        LedgerLine.entry_id.in_(ids), LedgerLine.account == "losses"
+    )
+    lost = {row[0]: int(row[1]) for row in db.session.execute(losses.group_by(LedgerLine.entry_id))}
     pairs = (
         select(LedgerEntry.id, Payment)
         .outerjoin(Refund, Refund.id == LedgerEntry.refund_id)
@@ -79,7 +93,7 @@ def list_movements(
     )
     payments = {row[0]: row[1] for row in db.session.execute(pairs)}
     return Page(
-        [_movement(entry, payments[entry.id], lines[entry.id]) for entry in page.items],
+        [_movement(entry, payments[entry.id], lost.get(entry.id, 0)) for entry in page.items],
         page.next_cursor,
         page.prev_cursor,
     )
@@ -91,34 +105,31 @@ def sums(actor: Actor, filters: MovementFilters) -> Sums:
     A list of at most WHOLE_DAYS is always summed, as the home page sums a month. A longer one is summed up to LIMIT
     entries.
     """
-    ids = find(actor, filters).with_only_columns(LedgerEntry.id)
-    if not _is_short(filters):
-        counted = select(func.count()).select_from(ids.limit(LIMIT + 1).subquery())
-        if (db.session.scalar(counted) or 0) > LIMIT:
-            return Sums([], more=True)
-    entries = ids.subquery()
-    collected = func.sum(LedgerLine.amount).label("amount")
-    moved = (
-        select(LedgerLine.entry_id, LedgerLine.currency, collected)
-        .join(entries, entries.c.id == LedgerLine.entry_id)
-        .where(LedgerLine.account.in_(COLLECTED))
-        .group_by(LedgerLine.entry_id, LedgerLine.currency)
-        .subquery()
+    query = find(actor, filters).with_only_columns(LedgerEntry.collected_currency, LedgerEntry.collected)
+    entries = (query if _is_short(filters) else query.limit(LIMIT + 1)).subquery()
+    sums = select(entries.c.collected_currency, func.count(), func.sum(entries.c.collected)).group_by(
+        entries.c.collected_currency
     )
-    query = select(moved.c.currency, func.count(), func.sum(moved.c.amount)).group_by(moved.c.currency)
-    rows = db.session.execute(query.order_by(moved.c.currency))
-    return Sums([Sum(currency, count, int(amount)) for currency, count, amount in rows])
+    rows = [Sum(*row[:2], int(row[2])) for row in db.session.execute(sums.order_by(entries.c.collected_currency))]
+    if not _is_short(filters) and sum(row.count for row in rows) > LIMIT:
+        return Sums([], more=True)
+    return Sums(rows)
 
 
 def find(actor: Actor, filters: MovementFilters) -> Select[LedgerEntry]:
     """The entries of the actor's business that moved money and pass the filters, in no order."""
-    query = select(LedgerEntry).where(LedgerEntry.merchant_id == actor.business("view"), LedgerEntry.kind.in_(KINDS))
+    merchant_id = actor.business("view")
+    query = select(LedgerEntry).where(LedgerEntry.merchant_id == merchant_id, LedgerEntry.collected.is_not(None))
     if filters.first:
         query = query.where(LedgerEntry.booked_on >= filters.first)
     if filters.last:
         query = query.where(LedgerEntry.booked_on <= filters.last)
     if filters.currency:
-        query = query.join(Plan, Plan.id == LedgerEntry.plan_id).where(Plan.currency == filters.currency)
+        query = query.where(LedgerEntry.collected_currency == filters.currency)
+    if filters.kind:
+        query = query.where(LedgerEntry.kind == filters.kind)
+    if filters.search and filters.search.strip():
+        query = query.where(search.movements(merchant_id, filters.search))
     return query
 
 
@@ -128,7 +139,5 @@ def _is_short(filters: MovementFilters) -> bool:
     return filters.last - filters.first < timedelta(days=WHOLE_DAYS)
 
 
-def _movement(entry: LedgerEntry, payment: Payment, lines: list[LedgerLine]) -> Movement:
-    lost = sum(line.amount for line in lines if line.account == "losses")
-    money = sum(line.amount for line in lines if line.account in MONEY_ACCOUNTS)
-    return Movement(entry, payment, lines[0].currency, money + lost, lost)
+def _movement(entry: LedgerEntry, payment: Payment, lost: int) -> Movement:
+    return Movement(entry, payment, entry.collected_currency or payment.currency, entry.collected or 0, lost)

@@ -200,10 +200,12 @@ LEDGER: Final = Check(
     ("ledger_balanced",),
     """
     SELECT count(*) FROM ledger_entries JOIN plans ON plans.id = ledger_entries.plan_id LEFT JOIN (
-        SELECT entry_id, sum(amount) AS amount, min(currency) AS low, max(currency) AS high FROM ledger_lines
-        GROUP BY entry_id
+        SELECT entry_id, sum(amount) AS amount, min(currency) AS low, max(currency) AS high,
+               sum(amount) FILTER (WHERE account IN ('cash', 'bank', 'clearing', 'losses')) AS collected
+        FROM ledger_lines GROUP BY entry_id
     ) AS sums ON sums.entry_id = ledger_entries.id
     WHERE (sums.amount, sums.low, sums.high) IS DISTINCT FROM (0, plans.currency, plans.currency)
+       OR ledger_entries.collected IS DISTINCT FROM sums.collected
     """,
 )
 

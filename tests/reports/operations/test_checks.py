@@ -68,15 +68,15 @@ BREAKS = {
     "books that say less is owed": (
         RECEIVABLE, lines("credit", ":credit_plan", "'receivable'", "account = 'overpayments'")),
     "a credit under another name": (
-        CREDITS, COLLECTED, lines("credit", ":credit_plan", "'credits'", "account = 'losses'")),
+        CREDITS, COLLECTED, BALANCED, lines("credit", ":credit_plan", "'credits'", "account = 'losses'")),
     "a cancellation under another name": (
-        CREDITS, COLLECTED, lines("cancellation", ":void_plan", "'credits'", "account = 'losses'")),
+        CREDITS, COLLECTED, BALANCED, lines("cancellation", ":void_plan", "'credits'", "account = 'losses'")),
     "a write-off under another name": (
-        WRITE_OFFS, COLLECTED, lines("write_off", ":lost_plan", "'bad_debt'", "account = 'losses'")),
+        WRITE_OFFS, COLLECTED, BALANCED, lines("write_off", ":lost_plan", "'bad_debt'", "account = 'losses'")),
     "a recovery under another name": (
-        WRITE_OFFS, COLLECTED, lines("payment", ":lost_plan", "'recoveries'", "account = 'losses'")),
+        WRITE_OFFS, COLLECTED, BALANCED, lines("payment", ":lost_plan", "'recoveries'", "account = 'losses'")),
     "cash that nobody paid": (
-        CASH, CREDITS, COLLECTED, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
+        CASH, CREDITS, COLLECTED, BALANCED, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
     "a refund under another name": (
         REFUNDED, OVERPAID, lines("refund_begun", ":back_plan", "'refunds'", "account = 'overpayments'")),
     "something prepaid of a plan that counts": (
@@ -119,7 +119,7 @@ BREAKS = {
         "currency, amount, state, group_key, gateway_key, created_at, settled_at) "
         "VALUES (:payment, :plan, :amal, :omar, 'SAR', 1, 'succeeded', 'g', 'nobody', now(), now())"),
     "a payment that is not booked": (
-        BOOKED, CASH, COLLECTED, lines("payment", ":done_plan", "'clearing'", "account = 'sales'")
+        BOOKED, CASH, COLLECTED, BALANCED, lines("payment", ":done_plan", "'clearing'", "account = 'sales'")
         + " AND entry.payment_id IS NOT NULL", OPENED),
     "a payment that is booked though it was declined": (
         BOOKED, "UPDATE ledger_entries SET payment_id = :declined WHERE payment_id = :payment"),
@@ -144,7 +144,7 @@ BREAKS = {
     "a refund of an excess that there is not": (
         OVERPAID, REFUNDED, "UPDATE refunds SET excess = true WHERE id = :given"),
     "a refund that is booked twice as high": (
-        REFUND_BOOKED, CASH, PAYABLE, COLLECTED,
+        REFUND_BOOKED, CASH, PAYABLE, COLLECTED, BALANCED,
         lines("refund", ":back_plan", "'clearing', 'refunds_payable'", "amount = 2 * amount")),
     "a refund in flight that is owed to nobody": (
         REFUND_BOOKED, PAYABLE, REFUNDED,
@@ -162,6 +162,9 @@ BREAKS = {
         BALANCED, OPENED, lines("plan_opened", ":plan", "'sales'", MORE)),
     "lines in another currency": (
         BALANCED, lines("plan_opened", ":plan", "'sales', 'receivable'", "currency = 'USD'")),
+    "an entry that says another amount was collected": (
+        BALANCED, "UPDATE ledger_entries SET collected = collected + 1 "
+        "WHERE payment_id = :payment AND kind = 'payment'"),
     "an entry without lines": (
         BALANCED, "INSERT INTO ledger_entries (merchant_id, plan_id, kind, booked_on, recorded_at) "
         "VALUES (:amal, :plan, 'credit', current_date, now())"),

@@ -1,5 +1,7 @@
 """Money in and out: the list that the dashboard's figure links to has the figure's own sum."""
 
+import csv
+import io
 import re
 from datetime import UTC, datetime
 from html import unescape
@@ -90,3 +92,41 @@ def test_a_long_list_is_summed_up_to_a_bound_and_a_month_always(
         month = browser.get("/movements?from=2026-03-01&to=2026-03-31").text
         assert collected(browser.get("/dashboard").text, "2026-03") == "SAR 90.00"
         assert "3 entries, together SAR 90.00" in " ".join(plain(month).split())
+
+
+def test_the_list_is_searched_sorted_and_saved_as_a_file(app: Flask, database: str) -> None:
+    """By customer, purchase, number and amount; the file has the rows of the page that it was taken from."""
+    with time_machine.travel(MARCH_30, tick=False), app.app_context():
+        amal, omar, sara = people.amal(), people.omar(), people.a_customer("sara")
+        oven = people.a_plan(amal, total=90_00, count=3, description="An oven")
+        lamp = people.a_plan(amal, "sara@example.com", total=70_00, count=1, description="A lamp")
+        first, second, _ = people.installments_of(oven)
+        people.pay(first.id, omar)
+        people.pay(second.id, omar)
+        people.pay(people.installments_of(lamp)[0].id, sara)
+        refunds.refund(oven, actor=people.owner(amal), amount=10_00, reason="Torn")
+    browser = browser_of(app, "amal")
+
+    def amounts(query: str) -> list[str]:
+        """The amounts of the rows of the page, in their order, and those of its file are the same."""
+        page = browser.get(f"/movements?{query}")
+        rows = page.text.partition("<tbody")[2]
+        shown = [found.replace("\u00a0", " ") for found in re.findall(r'<bdi class="money">([^<]+)</bdi>', rows)]
+        saved = browser.get(f"/movements.csv?{query}").data.decode("utf-8-sig")
+        kept = [f"{row['currency']} {row['amount']}" for row in csv.DictReader(io.StringIO(saved))]
+        assert kept == [amount.replace("-SAR ", "SAR -") for amount in shown]
+        assert query == "" or f'href="/movements.csv?{query}"' in unescape(page.text) or not shown
+        return shown
+
+    assert sorted(amounts("")) == ["-SAR 10.00", "SAR 30.00", "SAR 30.00", "SAR 70.00"]
+    assert amounts("sort=amount") == ["-SAR 10.00", "SAR 30.00", "SAR 30.00", "SAR 70.00"]
+    assert amounts("sort=-amount") == ["SAR 70.00", "SAR 30.00", "SAR 30.00", "-SAR 10.00"]
+    assert amounts("search=sara") == amounts("search=lamp") == amounts(f"search=%23{lamp}") == ["SAR 70.00"]
+    assert amounts("search=10.00") == amounts("kind=refund") == ["-SAR 10.00"]
+    assert amounts("search=30.00&sort=date") == ["SAR 30.00", "SAR 30.00"]
+    assert amounts("search=nobody") == []
+    page = browser.get("/movements?search=oven").text
+    assert "3 entries, together SAR 50.00" in " ".join(plain(page).split())
+    assert browser.get("/movements?kind=credit").status_code == 400
+    assert browser.get("/movements.csv?kind=credit").status_code == 404
+    assert browser_of(app, "omar").get("/movements.csv").status_code == 403

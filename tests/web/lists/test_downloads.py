@@ -20,7 +20,15 @@ from tests.fixtures.query_log import queries
 from tests.pages.pseudo_language import english
 from tests.web import browser_of
 
-FILES = ("/plans.csv", "/customers.csv", "/payments.csv", "/refunds.csv", "/installments.csv", "/journal.csv")
+FILES = (
+    "/plans.csv",
+    "/customers.csv",
+    "/payments.csv",
+    "/refunds.csv",
+    "/installments.csv",
+    "/journal.csv",
+    "/movements.csv",
+)
 
 
 @pytest.fixture
@@ -171,7 +179,7 @@ def test_a_list_is_sorted_by_its_headings_and_its_file_follows(app: Flask, ids: 
     assert page.count("aria-sort") == 1 and 'href="/plans.csv?status=active&amp;sort=-total"' in page
     totals = [float(row["total"]) for row in rows(amal, "/plans.csv?sort=-total")]
     assert totals == sorted(totals, reverse=True)
-    for address in ("/plans", "/installments", "/payments", "/refunds", "/customers"):
+    for address in ("/plans", "/installments", "/payments", "/refunds", "/movements", "/customers"):
         assert amal.get(f"{address}?sort=odd").status_code == 400
         assert amal.get(f"{address}.csv?sort=odd").status_code == 404
     assert amal.get("/customers?sort=late").status_code == 400, "only the late are sorted by it"

@@ -1,5 +1,5 @@
--- The lines of a ledger entry sum to zero, in the currency of its plan, and there is at least one line.
--- Checked at the commit. Refuses with ledger_balanced.
+-- The lines of a ledger entry sum to zero, in the currency of its plan, and there is at least one line. `collected` and
+-- `collected_currency` of an entry are the sum of its lines of money and of losses, NULL without one. Checked at the commit. Refuses with ledger_balanced.
 CREATE FUNCTION qist_ledger_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     entry bigint;
@@ -9,7 +9,12 @@ BEGIN
         SELECT FROM ledger_lines AS line JOIN ledger_entries ON ledger_entries.id = line.entry_id
         JOIN plans ON plans.id = ledger_entries.plan_id
         WHERE line.entry_id = entry
-        HAVING count(*) > 0 AND bool_and(line.currency = plans.currency) AND sum(line.amount) = 0) THEN
+        GROUP BY ledger_entries.id, plans.id
+        HAVING bool_and(line.currency = plans.currency) AND sum(line.amount) = 0
+            AND sum(line.amount) FILTER (WHERE line.account IN ('cash', 'bank', 'clearing', 'losses'))
+                IS NOT DISTINCT FROM ledger_entries.collected
+            AND ledger_entries.collected_currency
+                IS NOT DISTINCT FROM CASE WHEN ledger_entries.collected IS NOT NULL THEN plans.currency END) THEN
         PERFORM qist_refuse('ledger_balanced', 'the lines of a ledger entry sum to zero, in its plan''s currency');
     END IF;
     RETURN NULL;
