@@ -71,7 +71,7 @@ NAMES: Final = {
     "yusuf": Noted("Yusuf Al-Amin", "+966 50 555 0103", ""),
     INVITED: Noted("نور العتيبي", "+966 50 555 0104", "تفضّل الرسائل"),
 }
-"""What both businesses noted about their customers."""
+"""The words of both businesses about their customers."""
 HISTORY: Final = timedelta(days=170)
 """The time since the first registration."""
 

@@ -305,3 +305,21 @@ def test_states_of_pages_are_accessible_in_arabic(visit: Visit) -> None:
     page.locator("#plan-summary").get_by_text(say("%(paid)s of %(total)s paid", paid=1, total=4)).wait_for()
     check(page)
     assert not faults, "\n".join(faults)
+
+
+def test_a_field_shows_what_is_typed_in_the_order_of_its_own_script(visit: Visit) -> None:
+    """The first letter decides, as in a name on a page: "12 Olaya Street" keeps its number in front in Arabic, too.
+
+    Phones have no letter, and run from left to right.
+    """
+    amal = visit()
+    amal.context.set_extra_http_headers({"Accept-Language": "ar"})
+    amal.create_account("merchant", "amal")
+    for path in ("/settings/letterhead", "/plans/new", "/account", "/plans"):
+        page = amal.open(path)
+        found = page.evaluate("""() => [...document.querySelectorAll("textarea.input, input.input")].map((field) => {
+            const style = getComputedStyle(field);
+            return [field.type, style.unicodeBidi, style.direction];
+        })""")
+        assert found and {order for _kind, order, _direction in found} == {"plaintext"}, (path, found)
+        assert {direction for kind, _order, direction in found if kind == "tel"} <= {"ltr"}, (path, found)

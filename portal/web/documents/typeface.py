@@ -9,7 +9,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any, Final
 
-from portal.web.documents import fonts
+from portal.web.documents import brackets, fonts
 from portal.wording.isolation import ISOLATE, POP
 
 _LEFT, _RIGHT, _END, _LEFT_MARK, _RIGHT_MARK = "\u202a", "\u202b", "\u202c", "\u200e", "\u200f"
@@ -124,7 +124,7 @@ def visual(text: str, *, rtl: bool) -> str:
         kept.append(sign[0])
         return _PLACES[len(kept) - 1]
 
-    joined = _joined(_PARTS.sub(place, _seen(text)))
+    joined = _joined(_PARTS.sub(place, brackets.marked(_seen(text), rtl=rtl)))
     shown = str(get_display(joined, base_dir="R" if rtl else "L")).translate(_MARKS).translate(_RESTORED)
     return "".join(kept[at] if 0 <= (at := ord(sign) - 0x4DC0) < len(kept) else sign for sign in shown)
 

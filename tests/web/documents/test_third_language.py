@@ -30,7 +30,7 @@ TYPED: Final = {
     *("Amal", "Bakery", "omar", "example", "com", "Oven", "layers", "Torn", "Late", "Olaya", "Street", "Riyadh"),
     *("hello", "SAR", "UTC", "Asia", "Visa"),
 }
-"""What people typed, codes, and the names of months and cards."""
+"""Words that people typed, codes, and names of cards."""
 
 
 @pytest.fixture(params=[LANGUAGE, RIGHT_TO_LEFT])

@@ -12,7 +12,8 @@ from portal.services.books import totals
 from tests.fixtures import servers
 from tests.fixtures.people import PASSWORD
 from tests.fixtures.query_log import queries
-from tests.reports.test_explain import FILL, MERCHANTS
+from tests.reports.large_shop import FILL
+from tests.reports.test_explain import MERCHANTS
 from tests.web import browser_of
 
 PAGES = (
