@@ -110,7 +110,8 @@ def sums(actor: Actor, filters: MovementFilters) -> Sums:
     sums = select(entries.c.collected_currency, func.count(), func.sum(entries.c.collected)).group_by(
         entries.c.collected_currency
     )
-    rows = [Sum(*row[:2], int(row[2])) for row in db.session.execute(sums.order_by(entries.c.collected_currency))]
+    found = db.session.execute(sums.order_by(entries.c.collected_currency))
+    rows = [Sum(currency or "", count, int(amount)) for currency, count, amount in found]
     if not _is_short(filters) and sum(row.count for row in rows) > LIMIT:
         return Sums([], more=True)
     return Sums(rows)
