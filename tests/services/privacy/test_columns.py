@@ -60,6 +60,7 @@ IMPERSONAL: Final = {
         "card",
         "charge_key",
         "closed_by",
+        "collected_currency",
         "currency",
         "decline_code",
         "dedupe_key",
