@@ -8,6 +8,7 @@ gunicorn_worker.py  the worker class of the web server
 request_reader.py   reads a request as its bytes arrive, without a thread
 commands/           commands about all data: backup, restore, check, the list of erasures
 app.py              create_app()
+job_app.py          create_job_app(): without pages and API, for a worker
 web/                entry point: pages and fragments
     accounts/ adjustments/ agreements/ books/ confirmations/ documents/ dues/ imports/ invitations/ lists/
     merchants/ middleware/ operations/ payments/ plans/ privacy/ reminders/ security/ team/

@@ -141,9 +141,10 @@ def worker() -> None:
     """Run one worker for background jobs."""
     from portal.jobs import worker as worker_process
 
-    app = make_app()
-    from portal.app import log_findings, refuse_old_database
+    configured = settings_with_servers()
+    from portal.job_app import create_job_app, log_findings, refuse_old_database
 
+    app = create_job_app(configured)
     refuse_old_database(app)
     log_findings(app)
     worker_process.run(app)
@@ -151,17 +152,15 @@ def worker() -> None:
 
 @main.command(with_appcontext=False)
 def scheduler() -> None:
-    """Run the scheduler of the periodic jobs, which needs no application."""
-    from portal import logs
+    """Run the scheduler of the periodic jobs, which needs no application.
+
+    Without local servers it replaces this process, as gunicorn does, because Flask's commands hold 17 MB.
+    """
+    if settings(NEEDED_BY_SCHEDULER).redis_url:
+        os.execv(sys.executable, [sys.executable, "-m", "portal.jobs.scheduler"])  # noqa: S606 keeps signals and code
     from portal.jobs import scheduler as scheduler_process
 
-    configured = settings_with_servers(NEEDED_BY_SCHEDULER)
-    logs.configure(configured.log_level)
-    if configured.metrics_port is not None:
-        from portal.metrics import server  # loads SQLAlchemy, 20 MB that the scheduler does not need otherwise
-
-        server.serve(configured)
-    scheduler_process.run(configured)
+    scheduler_process.serve(settings_with_servers(NEEDED_BY_SCHEDULER))
 
 
 @main.command(with_appcontext=False)

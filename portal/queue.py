@@ -7,7 +7,6 @@ import importlib
 from types import FunctionType
 from typing import Any, Final
 
-from flask import current_app
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Retry
@@ -91,6 +90,8 @@ def enqueue(job: str, *args: int | str) -> bool:
 
     The job's log lines have the id of this request.
     """
+    from flask import current_app  # the scheduler, which enqueues on its own connection, loads no Flask
+
     url = current_app.config["QIST"].redis_url
     if not url:
         return False

@@ -33,7 +33,6 @@ from portal.api.resources import (
     tokens,
     webhook_endpoints,
 )
-from portal.api.schemas.events import bodies as event_bodies
 from portal.config import JSON_PREFIXES
 from portal.extensions import csrf
 
@@ -73,12 +72,10 @@ EXPOSED_HEADERS: Final = (
 def init_app(app: Flask) -> None:
     """Register the blueprints. They need no CSRF check, because the API ignores cookies.
 
-    The pages' error handlers call the extension `api_errors` for an address of the API without a view. The delivery of
-    webhooks renders events with the extension `event_bodies`.
+    The pages' error handlers call the extension `api_errors` for an address of the API without a view.
     """
     app.url_map.converters["row"] = RowId
     app.extensions["api_errors"] = problems.problem
-    app.extensions["event_bodies"] = event_bodies
     for blueprint in BLUEPRINTS:
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)

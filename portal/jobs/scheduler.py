@@ -14,8 +14,8 @@ from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 from rq_scheduler import Scheduler
 
-from portal import queue
-from portal.config import Settings
+from portal import logs, queue
+from portal.config import NEEDED_BY_SCHEDULER, Settings, load
 from portal.domain import clock
 from portal.jobs.schedule import SCHEDULE, Entry
 from portal.valkey import connections
@@ -28,6 +28,16 @@ ID_PREFIX: Final = "schedule-"
 LOCK: Final = "qist:scheduler:lock"
 LOCK_SECONDS: Final = queue.TICK_SECONDS + 10
 """Seconds after which a killed scheduler's lock expires. One loop takes milliseconds."""
+
+
+def serve(settings: Settings) -> None:
+    """Run as a process of its own: with logs, and with metrics if their port is set."""
+    logs.configure(settings.log_level)
+    if settings.metrics_port is not None:
+        from portal.metrics import server  # loads SQLAlchemy, 20 MB that the scheduler does not need otherwise
+
+        server.serve(settings)
+    run(settings)
 
 
 def run(settings: Settings, schedule: tuple[Entry, ...] = SCHEDULE, every: float = queue.TICK_SECONDS) -> None:
@@ -115,3 +125,7 @@ def _enqueue_due(scheduler: Scheduler, lock: Lock) -> None:
         else:
             next_time = clock.now().timestamp() + job.meta["interval"]
             scheduler.connection.zadd(scheduler.scheduled_jobs_key, {job.id: next_time})
+
+
+if __name__ == "__main__":
+    serve(load(os.environ, needed=NEEDED_BY_SCHEDULER))

@@ -1,5 +1,6 @@
 """The worker process: one RQ worker on the one queue."""
 
+import gc
 import os
 import secrets
 import signal
@@ -18,6 +19,7 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
+from sqlalchemy.orm import configure_mappers
 
 from portal import counters, queue
 from portal.config import Settings
@@ -100,6 +102,9 @@ def run(app: Flask) -> None:
     with app.app_context():
         level = "WARNING" if settings.log_level == "info" else settings.log_level.upper()
         watch = idle.Watch(settings.database_url or "", callbacks.due_query())
+        configure_mappers()  # once, and not in each work-horse
+        gc.collect()
+        gc.freeze()  # a collection in a work-horse would write to what it shares with this process
         while not _work(connection, level, watch):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)

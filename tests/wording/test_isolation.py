@@ -137,6 +137,6 @@ def test_a_document_shows_it_in_its_order(arabic: Flask, name: str) -> None:
 
 
 def test_a_mail_of_text_isolates(arabic: Flask) -> None:
-    environment = rendering._environment()
+    environment = rendering.environment()
     text = environment.from_string("{{ _('Hello %(name)s,', name=name) }}").render(name="Shop (Riyadh)")
     assert f"{ISOLATE}Shop (Riyadh){POP}" in text

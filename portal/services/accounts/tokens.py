@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-import jwt
 from flask import current_app
 from sqlalchemy import delete, func, select, update
 
@@ -254,6 +253,8 @@ def _successor(jti: str) -> str:
 
 
 def _make(kind: Kind, family: TokenFamily, issued_at: datetime, expires_at: datetime, jti: str) -> str:
+    import jwt  # 3 MB that a worker of jobs does not need
+
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -297,6 +298,8 @@ def _verified(token: str) -> dict[str, Any]:
 
 def _claims(token: str) -> dict[str, Any]:
     """The claims of a token signed under SECRET_KEY or a previous one."""
+    import jwt
+
     for key in _keys():
         try:
             return jwt.decode(

@@ -33,24 +33,24 @@ _inliner = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
 def compose(template: str, facts: Mapping[str, Any]) -> Content:
     """Render the mail with this template's name. Raises jinja2.UndefinedError if a fact is missing."""
-    environment = _environment()
-    plain = environment.select_template([f"{folder}/{template}.txt" for folder in FOLDERS])
+    templates = environment()
+    plain = templates.select_template([f"{folder}/{template}.txt" for folder in FOLDERS])
     rendered = plain.render(facts).replace("\u00a0", " ").strip()
     first, _, rest = rendered.partition("\n")
     subject = subject_line(first.removeprefix(_SUBJECT))
     text = re.sub(r"\n{3,}", "\n\n", rest.strip()) + "\n"
-    styled = environment.select_template([f"{folder}/{template}.html" for folder in FOLDERS])
+    styled = templates.select_template([f"{folder}/{template}.html" for folder in FOLDERS])
     return Content(subject, text, _inliner.inline(styled.render(facts, subject=subject)))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """The application's environment, where a missing fact is an error and a line with only a block leaves no gap.
 
     It has GLOBALS only: a function of the pages could take the place of a missing fact of its name.
     """
-    environment: Environment | None = current_app.extensions.get(_ENVIRONMENT)
-    if environment is None:
-        environment = current_app.jinja_env.overlay(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-        environment.globals = {name: current_app.jinja_env.globals[name] for name in GLOBALS}
-        current_app.extensions[_ENVIRONMENT] = environment
-    return environment
+    made: Environment | None = current_app.extensions.get(_ENVIRONMENT)
+    if made is None:
+        made = current_app.jinja_env.overlay(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+        made.globals = {name: current_app.jinja_env.globals[name] for name in GLOBALS}
+        current_app.extensions[_ENVIRONMENT] = made
+    return made

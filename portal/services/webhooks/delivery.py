@@ -66,7 +66,7 @@ RETENTION: Final = timedelta(days=30)
 """Age at which an ended delivery is deleted with its log."""
 
 Bodies = Callable[[int, Sequence[PublicEvent]], dict[int, bytes]]
-"""Renders events of one merchant, by the event's id. The API registers it as the extension `event_bodies`."""
+"""Renders events of one merchant, by the event's id. portal/job_app.py registers it as the extension `event_bodies`."""
 
 
 @dataclass(frozen=True, slots=True)

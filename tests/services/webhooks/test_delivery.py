@@ -272,10 +272,10 @@ def test_two_workers_at_once_send_each_event_once(app: object, amal: int) -> Non
 
 WORKER = """
 import sys
-from portal.app import create_app
+from portal.job_app import create_job_app
 from portal.jobs import tasks
 from tests.fixtures import servers
-app = create_app(servers.settings_for(sys.argv[1]))
+app = create_job_app(servers.settings_for(sys.argv[1]))
 with app.app_context():
     print("ready", flush=True)
     tasks.deliver_webhooks()

@@ -36,7 +36,7 @@ REFUSED = ("10.0.0.1", "169.254.169.254", "fd00::1")
 
 WORKER = f"""
 import itertools, json, sys, time
-from portal.app import create_app
+from portal.job_app import create_job_app
 from portal.gateways import webhooks
 from portal.services.webhooks import delivery
 from tests.fixtures import servers
@@ -53,7 +53,7 @@ def resolve(host, port):
     return ["127.0.0.1"] if look % 2 == 0 else [{REFUSED!r}[look // 2 % 3]]
 
 webhooks.send.__kwdefaults__["max_seconds"] = {MAX_SECONDS}
-app = create_app(servers.settings_for(sys.argv[1]))
+app = create_job_app(servers.settings_for(sys.argv[1]))
 with app.app_context():
     print("ready", flush=True)
     while True:
