@@ -63,8 +63,8 @@ class PlanModel:
 
     @property
     def is_disputed(self) -> bool:
-        self.disputed = self.disputed and self.state == "active"
-        return self.disputed
+        """A payment ends a dispute, and what reopens the plan lets it go on, unless the customer accepted the plan."""
+        return self.disputed and self.state == "active"
 
     def ask_dispute(self) -> str:
         if self.accepted:

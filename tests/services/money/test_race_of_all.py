@@ -22,7 +22,7 @@ from portal.gateways.payment.simulated import tables
 from portal.models import Event, IdempotencyKey, Installment, Payment, Refund
 from portal.reports.operations import checks
 from portal.services.adjustments import reschedules
-from portal.services.adjustments.reschedules import NewTerms
+from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.idempotency import RequestKey
 from portal.services.payments import callbacks
 from portal.services.payments.refunds import RefundsMade
@@ -133,13 +133,15 @@ def faults(app: Flask, card: Scene, cash: Scene, names: list[str]) -> list[str]:
         for name, result in zip(names, results, strict=True)
         if isinstance(result, Exception) and not isinstance(result, (Refused, Busy))
     ]
-    done = [(name, it) for name, it in zip(names, results, strict=True) if not isinstance(it, Exception)]
+    nothing = (Exception, RescheduleProposed)
+    done = [(name, it) for name, it in zip(names, results, strict=True) if not isinstance(it, nothing)]
     came = counts(card.plan) - was
     expected = Counter(EVENT_OF[name] for name, _ in done if name in EVENT_OF)
     wrong += [f"{kind}: {came[kind]} for {count} acts" for kind, count in expected.items() if came[kind] != count]
     wrong += [f"{kind}: {came[kind]} without an act" for kind in set(EVENT_OF.values()) - expected.keys() if came[kind]]
     wrong += [f"{kind} twice" for kind in ONCE if counts(card.plan)[kind] > 1]
-    refunds = sum(len(result.refunds) for _, result in done if isinstance(result, RefundsMade))
+    made = [refund for _, result in done if isinstance(result, RefundsMade) for refund in result.refunds]
+    refunds = sum(refund.state == "succeeded" for refund in made)  # of several, the gateway may decline one
     money = money_of(card.plan)
     if came["refund.succeeded"] < refunds:
         wrong.append(f"{refunds} refunds were acknowledged, {came['refund.succeeded']} happened")
