@@ -149,7 +149,7 @@ def _scene(app: Flask, url: str, server: psutil.Process, folder: Path) -> Scene:
     headers = {customer: _bearer(customer) for customer in sorted({row.customer_id for row in rows})}
     return Scene(
         *(app, url, server, folder, _bearer(1), headers[2]),
-        *(_browser(url, "person1"), _browser(url, "person2")),
+        *(browser(url, "person1"), browser(url, "person2")),
         [(row.id, row.plan_id, headers[row.customer_id]) for row in rows],
     )
 
@@ -158,7 +158,7 @@ def _bearer(user_id: int) -> dict[str, str]:
     return {"Authorization": f"Bearer {tokens.start(user_id).access}"}
 
 
-def _browser(url: str, login: str) -> dict[str, str]:
+def browser(url: str, login: str) -> dict[str, str]:
     """The cookies of somebody who signed in by the form."""
     page = ask(url, "GET", "/login")
     values = {"csrf_token": csrf(page.text), "login": login, "password": PASSWORD}

@@ -68,7 +68,8 @@ def measured(scene: Scene) -> list[Row]:
         "plans, completed": Request("GET", "/plans?status=completed", business),
         "installments, late": Request("GET", "/installments?status=late", business),
         "customers": Request("GET", "/customers", business),
-        "customer's home": Request("GET", "/installments", person),
+        "customer's home": Request("GET", "/home", person),
+        "customer's installments": Request("GET", "/installments", person),
         "plan's page": Request("GET", f"/plans/{plan}", person),
     }
     rows = [_row(scene, name, lambda turn, request=request: [request]) for name, request in same.items()]
