@@ -12,6 +12,7 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import Merchant
 from portal.reports.exports.columns import Cell, Export
+from portal.wording.isolation import without_marks
 
 CHUNK_CHARACTERS: Final = 32 * 1024
 _FORMULA = re.compile(r"(\A|[;|\t\r\n])([\s\"']*)(?=[=+\-@%|\t\r\n＝＋－＠])")
@@ -49,10 +50,10 @@ def text_file(noun: str, extension: str, parts: Iterator[str], merchant: Merchan
 
 def _joined(first: str, parts: Iterator[str]) -> Iterator[bytes]:
     """The parts in chunks of about CHUNK_CHARACTERS."""
-    chunk = [first]
+    chunk = [without_marks(first)]
     length = len(first)
     for part in parts:
-        chunk.append(part)
+        chunk.append(without_marks(part))
         length += len(part)
         if length >= CHUNK_CHARACTERS:
             yield "".join(chunk).encode()
@@ -61,8 +62,11 @@ def _joined(first: str, parts: Iterator[str]) -> Iterator[bytes]:
 
 
 def safe(cell: Cell) -> Cell:
-    """The cell as text that no spreadsheet evaluates."""
-    if not isinstance(cell, str) or _HARMLESS.fullmatch(cell):
+    """The cell without marks of direction, which a filter would not match, and a text that no spreadsheet evaluates."""
+    if not isinstance(cell, str):
+        return cell
+    cell = without_marks(cell)
+    if _HARMLESS.fullmatch(cell):
         return cell
     return _FORMULA.sub(r"\1'\2", cell)
 
@@ -71,7 +75,7 @@ def _encode(header: tuple[str, ...], first: list[Cell] | None, rows: Iterator[li
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC)
     buffer.write("\ufeff")
-    writer.writerow(header)
+    writer.writerow([without_marks(name) for name in header])
     if first is not None:
         writer.writerow([safe(cell) for cell in first])
     for row in rows:

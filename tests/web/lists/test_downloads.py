@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import date
 
 import pytest
@@ -229,3 +230,13 @@ def test_a_file_begins_with_a_byte_order_mark_and_words_the_methods(app: Flask, 
     assert float(kept["kept"]) == float(kept["paid"]) - float(kept["refunded"]) and float(kept["refunded"]) > 0
     refunded = sum(float(row["amount"]) for row in rows(amal, "/refunds.csv") if row["state"] == "succeeded")
     assert refunded == sum(float(row["refunded"]) for row in payments)
+
+
+@pytest.mark.usefixtures("arabic")
+@pytest.mark.parametrize("address", [*FILES, "/journal.hledger", "/journal.beancount"])
+def test_an_arabic_file_has_no_marks_of_direction(app: Flask, ids: dict[str, int], address: str) -> None:
+    """A filter of a spreadsheet would not find a text with invisible letters in it."""
+    response = browser_of(app, "amal").get(address, headers={"Accept-Language": "ar"})
+    assert response.status_code == 200
+    assert not set("\u2066\u2067\u2068\u2069") & set(response.get_data().decode())
+    assert address != "/payments.csv" or re.search("[\u0600-\u06ff]", response.text)
