@@ -40,6 +40,7 @@ FILES_FOR_PROGRAMS: Final = {
     "/customers.csv",
     "/customers/contacts.csv",
     "/outstanding.csv",
+    "/movements.csv",
     "/journal.csv",
     "/journal.hledger",
     "/journal.beancount",
