@@ -32,7 +32,7 @@ TYPES: Final = {
 ENTRIES: Final[dict[EntryKind, str]] = {
     "plan_opened": _l("Plan made"),
     "plan_undone": _l("Plan waits for acceptance again"),
-    "payment": _l("Payment"),
+    "payment": lazy_pgettext("line of a statement", "Payment"),
     "refund_begun": lazy_pgettext("line of a statement", "Refund asked for"),
     "refund": lazy_pgettext("line of a statement", "Refund"),
     "refund_declined": lazy_pgettext("line of a statement", "Refund not made"),
@@ -45,7 +45,7 @@ ENTRIES: Final[dict[EntryKind, str]] = {
 }
 """The lines of a statement."""
 MOVEMENTS: Final[dict[EntryKind, str]] = {
-    "payment": _l("Payment"),
+    "payment": lazy_pgettext("line of a statement", "Payment"),
     "refund": lazy_pgettext("line of a statement", "Refund"),
     "reversal": lazy_pgettext("line of a statement", "Bounce"),
     "loss_returned": _l("Loss that came back"),
