@@ -94,7 +94,7 @@ def test_an_email_that_has_plans_is_told_to_take_an_account_of_its_own(app, amal
     mail = catcher.mails[-1]
     assert (mail["To"], mail["Subject"]) == ("nadia@example.com", "There are plans for this email already")
     for words in (text_of(mail), html_of(mail)):
-        assert "An account of its own shows them" in words and "/register?role=customer" in words
+        assert "register an account with this email" in words and "/register?role=customer" in words
         assert "The plans of one email stay apart from an account with another email." in words
         assert "omar" not in words
     assert user_of(omar).email == "omar@example.com"
