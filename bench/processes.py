@@ -1,4 +1,4 @@
-"""What the processes of an installation hold and use: memory after requests, CPU of a start and while nothing happens.
+"""Memory of an installation's processes after requests, and their CPU of a start and while nothing happens.
 
 Web server (two workers), worker and scheduler start as their containers and units start them, on servers of their own.
 Memory is PSS: a page of memory that several processes share counts in parts. CPU is user and system time, also of

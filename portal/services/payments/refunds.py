@@ -1,8 +1,7 @@
 """Refunds: hold the refund, request it from the gateway, record the outcome. Three steps, as for a payment.
 
 A held refund is a promise: `settle_unknown_refunds` sends a refund whose process was killed before the request, under
-the same key. A refund never reopens an installment. The payment's row counts the refunds in flight, and a check keeps
-refunds within the payment's amount.
+the same key. A refund never reopens an installment. The payment's row counts its refunds, and a check bounds them.
 """
 
 import secrets
@@ -152,10 +151,11 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome) -> None:
 
 def decline_unsent(refund: Refund, code: str) -> None:
     """Inside a unit of work, behind the lock on its plan: decline a refund that the gateway never got."""
+    plan = db.session.get_one(Plan, refund.plan_id)
     payment = db.session.get_one(Payment, refund.payment_id, populate_existing=True)
     refund.settled_at = refund.updated_at = payment.updated_at = clock.now()
     payment.refunding -= refund.amount
-    _decline(db.session.get_one(Plan, refund.plan_id), refund, code)
+    _decline(plan, refund, code)
     _finish(refund)
 
 
