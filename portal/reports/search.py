@@ -96,57 +96,43 @@ def plans(merchant_id: int, typed: str) -> ColumnElement[bool]:
 
 def installments(merchant_id: int, typed: str) -> ColumnElement[bool]:
     """The installments of plans that `plans` matches, and those of this amount in the home currency."""
-    found = select(Plan.id).where(Plan.merchant_id == merchant_id, plans(merchant_id, typed))
-    amounts = _minor(merchant_id, typed)
-    if not amounts:
-        return Installment.plan_id.in_(found)
-    currency = db.session.get_one(Merchant, merchant_id).home_currency
-    mine = Installment.merchant_id == merchant_id, Installment.currency == currency
-    either = union_all(
-        select(Installment.id).where(Installment.plan_id.in_(found)),
-        select(Installment.id).where(*mine, Installment.amount.in_(amounts)),
-    )
-    return Installment.id.in_(either)
+    return _of_plans(merchant_id, typed, Installment, Installment.amount, Installment.currency)
 
 
 def payments(merchant_id: int, typed: str) -> ColumnElement[bool]:
-    """The payments of plans that `plans` matches by number or customer, and those of this amount."""
-    words = _words(typed)
-    if not words:
-        return false()
-    amounts = [Payment.amount == minor for minor in _minor(merchant_id, typed)]
-    numbers = [int(words[0].lstrip("#"))] if len(words) == 1 and re.fullmatch("#?[0-9]{1,18}", words[0]) else []
-    numbered = [Payment.plan_id == number for number in numbers]
-    theirs = _is_one_of(merchant_id, typed, _few_customers(merchant_id, typed), Payment.customer_id)
-    return or_(*amounts, *numbered, theirs)
+    """The payments of plans that `plans` matches, and those of this amount in the home currency."""
+    return _of_plans(merchant_id, typed, Payment, Payment.amount, Payment.currency)
 
 
 def refunds(merchant_id: int, typed: str) -> ColumnElement[bool]:
-    """The refunds of plans that match by number or customer, and those of this amount."""
-    words = _words(typed)
-    if not words:
-        return false()
-    currency = db.session.get_one(Merchant, merchant_id).home_currency
-    amounts = [and_(Refund.currency == currency, Refund.amount == minor) for minor in _minor(merchant_id, typed)]
-    numbers = [int(words[0].lstrip("#"))] if len(words) == 1 and re.fullmatch("#?[0-9]{1,18}", words[0]) else []
-    numbered = [Refund.plan_id == number for number in numbers]
-    theirs = _is_one_of(merchant_id, typed, _few_customers(merchant_id, typed), Refund.customer_id)
-    return or_(*amounts, *numbered, theirs)
+    """The refunds of plans that `plans` matches, and those of this amount in the home currency."""
+    return _of_plans(merchant_id, typed, Refund, Refund.amount, Refund.currency)
 
 
 def movements(merchant_id: int, typed: str) -> ColumnElement[bool]:
     """The ledger entries of plans that `plans` matches, and those that moved this amount of the home currency."""
+    return _of_plans(merchant_id, typed, LedgerEntry, LedgerEntry.collected, LedgerEntry.collected_currency)
+
+
+def _of_plans(
+    merchant_id: int,
+    typed: str,
+    table: type[Installment] | type[Payment] | type[Refund] | type[LedgerEntry],
+    amount: Any,
+    currency: Any,
+) -> ColumnElement[bool]:
+    """The rows of plans that match, and those of the typed amount, of either sign, in the home currency."""
     found = select(Plan.id).where(Plan.merchant_id == merchant_id, plans(merchant_id, typed))
     amounts = _minor(merchant_id, typed)
     if not amounts:
-        return LedgerEntry.plan_id.in_(found)
-    currency = db.session.get_one(Merchant, merchant_id).home_currency
-    mine = LedgerEntry.merchant_id == merchant_id, LedgerEntry.collected_currency == currency
-    either = union_all(
-        select(LedgerEntry.id).where(LedgerEntry.plan_id.in_(found)),
-        select(LedgerEntry.id).where(*mine, LedgerEntry.collected.in_(amounts + [-amount for amount in amounts])),
+        return table.plan_id.in_(found)
+    home = db.session.get_one(Merchant, merchant_id).home_currency
+    either = amounts + [-minor for minor in amounts]
+    rows = union_all(
+        select(table.id).where(table.plan_id.in_(found)),
+        select(table.id).where(table.merchant_id == merchant_id, currency == home, amount.in_(either)),
     )
-    return LedgerEntry.id.in_(either)
+    return table.id.in_(rows)
 
 
 def labelled(merchant_id: int, metadata: Mapping[str, str]) -> ColumnElement[bool]:

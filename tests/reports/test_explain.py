@@ -182,6 +182,9 @@ def look_as(user: Actor) -> dict:
             "installments, searched": lambda: plans.list_installments(user, InstallmentFilters(search="erson4321")),
             "installments, by amount": lambda: plans.list_installments(user, InstallmentFilters(search="99.99")),
             "payments, searched": lambda: payments.list_with_plans(user, PaymentFilters(search="erson4321")),
+            "refunds, searched": lambda: refunds.list_refunds(user, RefundFilters(search="erson4321")),
+            "refunds, by purchase": lambda: refunds.list_refunds(user, RefundFilters(search="ake num")),
+            "payments, by purchase": lambda: payments.list_with_plans(user, PaymentFilters(search="ake num")),
             "payments, by amount": lambda: payments.list_with_plans(user, PaymentFilters(search="99.99")),
             "money in and out": lambda: movements.list_movements(user, MovementFilters()),
             "money in and out, a month": lambda: movements.list_movements(

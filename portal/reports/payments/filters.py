@@ -16,8 +16,8 @@ class PaymentFilters:
 
     `state` is one of PAYMENT_STATES, "received" (the money came in) or "refunded" (a refund succeeded or is in flight).
     `since` is inclusive, `until` is exclusive; both are aware instants, and select payments whose money came in
-    between them, and of declined payments those that were tried between them. `search` is looked for in
-    customer, number of the plan and amount, for a merchant (reports/search.py). `way` selects payments by card, or
+    between them, and of declined payments those that were tried between them. `search` is looked for in customer,
+    purchase, number of the plan and amount, for a merchant (reports/search.py). `way` selects payments by card, or
     those recorded as cash or as a transfer. `declined`: declined payments are in the list; a list of receipts has none.
     `created` is about the attempt.
     """
@@ -41,8 +41,8 @@ class PaymentFilters:
 class RefundFilters:
     """A field that is None does not narrow the list.
 
-    `search` is looked for in customer, number of the plan and amount, for a merchant (reports/search.py). `way` is that
-    of the refunded payment.
+    `search` is looked for in customer, purchase, number of the plan and amount, for a merchant (reports/search.py).
+    `way` is that of the refunded payment.
     """
 
     plan_id: int | None = None

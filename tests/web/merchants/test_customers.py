@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from urllib.parse import quote
 
 import pytest
 import time_machine
@@ -63,6 +64,22 @@ def test_a_merchant_searches_installments(app: Flask, ids: dict[str, int]) -> No
     assert "No installment fits this search." in amal.get("/installments?search=zz").text
     omar = browser_of(app, "omar")
     assert "Search installments" not in omar.get("/installments?search=zz").text
+
+
+@pytest.mark.parametrize("page", ["payments", "refunds", "movements"])
+@pytest.mark.parametrize("typed", ["antern", "blue lan", "Blue LANTERN", "#{plan}", "12.34"])
+def test_money_is_found_by_purchase_number_and_amount(app: Flask, ids: dict[str, int], page: str, typed: str) -> None:
+    with app.app_context():
+        plan = people.a_plan(ids["amal"], total=12_34, count=1, description="Blue lantern")
+        people.pay(people.installments_of(plan)[0].id, ids["omar"])
+        refunds.refund(plan, actor=people.owner(ids["amal"]), amount=12_34, reason="Cracked")
+    amal = browser_of(app, "amal")
+    search = quote(typed.format(plan=plan))
+    rows = [line for line in amal.get(f"/{page}.csv?search={search}").text.splitlines()[1:] if "lantern" in line]
+    assert len(rows) == (2 if page == "movements" else 1), rows
+    shown = amal.get(f"/{page}?search={search}").text
+    assert "Blue lantern" in shown
+    assert "Blue lantern" not in amal.get(f"/{page}?search=lampshade").text
 
 
 def test_a_customers_page_shows_only_plans_with_this_merchant(app: Flask, ids: dict[str, int]) -> None:
