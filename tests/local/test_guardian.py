@@ -189,7 +189,7 @@ def test_a_killed_run_ends_the_live_system_and_the_browser(run: Run, browser: ob
     for process in run.family():
         with suppress(psutil.NoSuchProcess):  # work-horses and the database's sessions come and go
             programs += " ".join(process.cmdline()) + "\n"
-    for program in ("gunicorn", "portal.cli worker", "portal.cli scheduler", "postgres", "valkey-server", "chrom"):
+    for program in ("gunicorn", "portal.cli worker", "portal.jobs.scheduler", "postgres", "valkey-server", "chrom"):
         assert program in programs
     assert run.process
     run.process.kill()

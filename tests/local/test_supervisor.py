@@ -110,10 +110,10 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def child(system: Live, word: str) -> psutil.Process:
-    """The direct child with this word in its command line."""
+    """The direct child with this word in its command line, also as the last name of a module."""
     for process in psutil.Process(system.pid).children():
         with suppress(psutil.NoSuchProcess):
-            if word in process.cmdline():
+            if any(f".{part}".endswith(f".{word}") for part in process.cmdline()):
                 return process
     raise AssertionError(f"no {word} among the children")
 
