@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
-from portal.domain import clock
+from portal.domain import chart, clock
 from portal.extensions import db
 from portal.models import Merchant
 
@@ -28,6 +28,7 @@ COLUMNS: Final = {
 }
 """The columns of the tables without `id` and `folded`, in the order of the statements that count anew."""
 
+_COLLECTED: Final = ", ".join(f"'{account}'" for account in chart.COLLECTED)
 _PAID: Final = "remaining = 0 AND paid > 0 AND written_off = 0 AND part.cancelled_at IS NULL"
 _GIVEN_UP: Final = "remaining = 0 AND (part.cancelled_at IS NOT NULL OR written_off > 0)"
 
@@ -54,7 +55,7 @@ def counted_collected(where: str = "true") -> str:
     return f"""
         SELECT merchant_id, currency, booked_on, max(recorded_at) AS recorded_at, sum(amount) AS amount
         FROM public.ledger_entries AS entry JOIN public.ledger_lines AS line ON line.entry_id = entry.id
-        WHERE account IN ('cash', 'bank', 'clearing', 'losses') AND {where}
+        WHERE account IN ({_COLLECTED}) AND {where}
         GROUP BY merchant_id, currency, booked_on, date_trunc('hour', recorded_at)"""  # noqa: S608 constants
 
 

@@ -27,6 +27,7 @@ class Check:
 
 
 _MONEY: Final = ", ".join(f"'{account}'" for account in chart.MONEY_ACCOUNTS)
+_COLLECTED: Final = ", ".join(f"'{account}'" for account in chart.COLLECTED)
 _EARNED: Final = ", ".join(f"'{account}'" for account in chart.EARNED)
 
 PLANS: Final = Check(
@@ -198,15 +199,16 @@ REFUNDS: Final = Check(
 
 LEDGER: Final = Check(
     ("ledger_balanced",),
-    """
+    f"""
     SELECT count(*) FROM ledger_entries JOIN plans ON plans.id = ledger_entries.plan_id LEFT JOIN (
         SELECT entry_id, sum(amount) AS amount, min(currency) AS low, max(currency) AS high,
-               sum(amount) FILTER (WHERE account IN ('cash', 'bank', 'clearing', 'losses')) AS collected
+               sum(amount) FILTER (WHERE account IN ({_COLLECTED})) AS collected
         FROM ledger_lines GROUP BY entry_id
     ) AS sums ON sums.entry_id = ledger_entries.id
     WHERE (sums.amount, sums.low, sums.high) IS DISTINCT FROM (0, plans.currency, plans.currency)
-       OR ledger_entries.collected IS DISTINCT FROM sums.collected
-    """,
+       OR (ledger_entries.collected, ledger_entries.collected_currency) IS DISTINCT FROM
+          (sums.collected, CASE WHEN sums.collected IS NOT NULL THEN plans.currency END)
+    """,  # noqa: S608 accounts of the chart
 )
 
 AGREEMENTS: Final = Check(

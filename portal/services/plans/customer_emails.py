@@ -56,9 +56,8 @@ def correct(
 
     Payments by the pay link, and those that the business recorded, move along. Every link of the former address ends,
     and so does their dispute; the new person may dispute the plan, too. What receivers of webhooks answered is blanked.
-    Both addresses get a mail, the former one
-    without the purchase. Reminders that wait go to the new one. The plan counts, or waits for acceptance, as a new
-    plan for the new person does.
+    Both addresses get a mail, the former one without the purchase. Reminders that wait go to the new one. The plan
+    counts, or waits for acceptance, as a new plan for the new person does.
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight (facts: payment_id); refund_in_flight; email_fixed (the
     plan is closed or accepted, the account paid or tried to, the customer turned on automatic payment,

@@ -219,7 +219,7 @@ def purge_unclaimed(limit: int = 10_000) -> int:
 
 
 def _left_over() -> Select[int]:
-    """The ids of people without a password, a plan, a membership, a dispute and a block."""
+    """The ids of people without a password, a plan and a membership, whom no block and no bar after a dispute keeps."""
     before, later = clock.now() - timedelta(days=UNCLAIMED_DAYS), aliased(Email)
     told = select(Email.to_user_id).where(Email.kind == NOT_YOURS, Email.ended_at < before)
     told_later = or_(later.ended_at.is_(None), later.ended_at >= before)

@@ -1,5 +1,6 @@
 -- The lines of a ledger entry sum to zero, in the currency of its plan, and there is at least one line. `collected` and
--- `collected_currency` of an entry are the sum of its lines of money and of losses, NULL without one. Checked at the commit. Refuses with ledger_balanced.
+-- `collected_currency` of an entry are the sum of its lines of money and of losses, NULL without one.
+-- Checked at the commit. Refuses with ledger_balanced.
 CREATE FUNCTION qist_ledger_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     entry bigint;

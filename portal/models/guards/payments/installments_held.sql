@@ -1,6 +1,6 @@
 -- Keeps held of an installment at the amount of the payment in flight that holds it: in the statement that writes the
--- allocation, and in the one that applies or releases it.
--- The latter may write held itself, with what it pays. At most one payment holds an installment. Refuses nothing.
+-- allocation, and in the one that applies or releases it. The latter may write held itself, with what it pays. At most
+-- one payment holds an installment. Refuses nothing.
 CREATE FUNCTION qist_installments_held() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN

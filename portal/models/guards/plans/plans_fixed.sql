@@ -1,7 +1,8 @@
--- A plan's parties, currency, first schedule and withdrawal days never change (a rescheduling makes its interval custom), a cancelled plan stays cancelled, an acceptance
--- stays, and each customer of a plan disputes it once; the dispute goes on with a plan that is open again. One exception: the customer of an active plan changes while the account paid or
--- tried nothing, nothing is in flight, nothing accepted, nothing is collected automatically, and every link and dispute
--- of the former customer has ended.
+-- A plan's parties, currency, first schedule and withdrawal days never change (a rescheduling makes its interval
+-- custom), a cancelled plan stays cancelled, an acceptance stays, and each customer of a plan disputes it once; the
+-- dispute goes on with a plan that is open again. One exception: the customer of an active plan changes while the
+-- account paid or tried nothing, nothing is in flight, nothing accepted, nothing is collected automatically, and every
+-- link and dispute of the former customer has ended.
 -- Refuses with plans_fixed, plans_customer_fixed, plans_cancelled_stay, plans_accepted_stay or plans_disputed_once.
 CREATE FUNCTION qist_plans_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -34,7 +35,8 @@ BEGIN
     END IF;
     IF (OLD.disputed_at IS NOT NULL AND NEW.disputed_at IS DISTINCT FROM OLD.disputed_at
         AND NEW.customer_id = OLD.customer_id)
-       OR (OLD.dispute_ended_at IS NOT NULL AND NEW.customer_id = OLD.customer_id AND NEW.dispute_ended_at IS DISTINCT FROM OLD.dispute_ended_at
+       OR (OLD.dispute_ended_at IS NOT NULL AND NEW.customer_id = OLD.customer_id
+           AND NEW.dispute_ended_at IS DISTINCT FROM OLD.dispute_ended_at
            AND NOT (NEW.dispute_ended_at IS NULL AND NEW.accepted_at IS NULL
                     AND OLD.state <> 'active' AND NEW.state = 'active'))
        OR (OLD.accepted_at IS NOT NULL AND OLD.disputed_at IS NULL AND NEW.disputed_at IS NOT NULL) THEN

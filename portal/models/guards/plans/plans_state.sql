@@ -17,8 +17,9 @@ BEGIN
           FROM payments WHERE plan_id = plan.id AND state IN ('succeeded', 'reversed', 'voided');
         SELECT kept - coalesce(sum(amount), 0) INTO kept
           FROM refunds WHERE plan_id = plan.id AND excess AND state = 'in_flight';
-        IF (plan.state = 'completed') <> (plan.cancelled_at IS NULL AND kept > 0
-                                          AND EXISTS (SELECT FROM installments WHERE paid > 0 AND plan_id = plan.id)) THEN
+        IF (plan.state = 'completed') <> (
+            plan.cancelled_at IS NULL AND kept > 0
+            AND EXISTS (SELECT FROM installments WHERE paid > 0 AND plan_id = plan.id)) THEN
             PERFORM qist_refuse('plans_closed_as',
                 'a closed plan is completed if something was kept of what was paid, else cancelled');
         END IF;
