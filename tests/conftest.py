@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,6 +105,8 @@ Flask.test_client_class = PageClient
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.collectonly:
         return
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited by a run in the background of a script
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
         config.stash[GUARDIAN] = servers.start_guardian()
     else:

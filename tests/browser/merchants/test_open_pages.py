@@ -42,7 +42,7 @@ def test_an_open_home_or_plan_page_follows_a_payment(visit: Visit) -> None:
     for path, texts in (("/dashboard", ("SAR\u00a00.00", "SAR\u00a0300.00")), (plan, ("1 of 4 paid", "2 of 4 paid"))):
         page.goto(path)
         expect(shown[path]).to_contain_text(texts[0])
-        assert answer(page) == 204
+        assert 204 in (answer(page), answer(page))  # the number of the plan's event, which comes later, is news once
         omar.open(plan).locator("#pay-next").click()
         expect(omar.page.locator("#plan-summary")).to_contain_text("SAR\u00a0300.00 paid")
         assert answer(page) == 200

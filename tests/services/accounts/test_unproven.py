@@ -294,8 +294,11 @@ class TestClaim:
         opened = invite()
         amal = people.plan_of(opened.plan_id).merchant_id
         invitations.revoke(opened.plan_id, "customer", actor=people.owner(amal))
-        victim = mailed_proofs.prove(register("victim", VICTIM))
-        assert people.plan_of(opened.plan_id).customer_id == victim
+        victim = register("victim", VICTIM)
+        _, asker = a_browser(victim)
+        proofs.ask(victim, asker)
+        account = proofs.prove(victim, mailed(VICTIM).code, session_id=asker.session_id)
+        assert people.plan_of(opened.plan_id).customer_id == account
 
     def test_the_record_keeps_its_row_and_its_plans_lose_their_links(self):
         opened = invite()
