@@ -1,6 +1,7 @@
 """The only module that reads the clock."""
 
 import functools
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -50,6 +51,11 @@ def wall_times(instant: datetime) -> dict[str, datetime]:
     SQL statements take these as a parameter, so the database's own time zone tables, perhaps older, decide nothing.
     """
     return {name: instant.astimezone(zone).replace(tzinfo=None) for name, zone in _files().items()}
+
+
+def wall_times_json(instant: datetime) -> str:
+    """Those times as the text of a JSON object, for a statement's parameter."""
+    return json.dumps({name: wall.isoformat() for name, wall in wall_times(instant).items()})
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """The worker process: one RQ worker on the one queue."""
 
+import functools
 import gc
 import os
 import secrets
@@ -8,7 +9,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
 from flask import Flask
@@ -16,9 +17,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker, worker_registration
 from rq.exceptions import StopRequested
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
-from rq.worker import WorkerStatus
 from sqlalchemy.orm import configure_mappers
 
 from portal import counters, queue
@@ -27,6 +27,7 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.jobs import idle, tasks
 from portal.metrics import server
+from portal.services.maintenance import queue_housekeeping
 from portal.services.payments import callbacks
 from portal.valkey import connections
 from portal.valkey.connections import valkey_url
@@ -43,15 +44,9 @@ RESTART_PAUSE: Final = 2.0
 class WorkersJob(queue.JsonJob):
     """A job in a work-horse, which RQ ends without closing its connections: PostgreSQL would log each of them."""
 
-    finds_nothing = False
-    """The worker looked, and the job has nothing to do."""
-
     def perform(self) -> Any:
         """Run the job, and close the connections to PostgreSQL. Its log lines name the job and its request."""
         name = str(self.func_name).rpartition(".")[2]
-        if self.finds_nothing:
-            counters.job(name, "done", 0.0)
-            return None
         structlog.contextvars.bind_contextvars(job=name, job_id=self.id)
         if (request_id := self.meta.get("request_id")) is not None:
             structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -77,13 +72,21 @@ class IdleWorker(Worker):
         self._watch = watch
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """End a job without work in this process, as RQ's SimpleWorker does; run any other one in a work-horse."""
+        """End a job without work at once; run any other one in a work-horse.
+
+        A job without work was never started, so only its status changes, in one command. A worker that is killed
+        before leaves it in RQ's intermediate queue, as it would any job.
+        """
         if not self._watch.finds_nothing(str(job.func_name)):
             super().execute_job(job, queue)
             return
-        cast(WorkersJob, job).finds_nothing = True
-        self.perform_job(job, queue, self.prepare_execution(job))
-        self.set_state(WorkerStatus.IDLE)
+        with self.connection.pipeline() as pipe:
+            job.set_status(JobStatus.FINISHED, pipeline=pipe)
+            pipe.persist(job.key)
+            pipe.lrem(queue.intermediate_queue_key, 1, job.id)
+            self.increment_successful_job_count(pipeline=pipe)
+            pipe.execute()
+        counters.job(str(job.func_name).rpartition(".")[2], "done", 0.0)
 
 
 def run(app: Flask) -> None:
@@ -101,7 +104,8 @@ def run(app: Flask) -> None:
     server.serve(settings)
     with app.app_context():
         level = "WARNING" if settings.log_level == "info" else settings.log_level.upper()
-        watch = idle.Watch(settings.database_url or "", callbacks.due_query())
+        is_tidy = functools.partial(queue_housekeeping.is_tidy, connection)
+        watch = idle.Watch(settings.database_url or "", callbacks.due_query(), is_tidy)
         configure_mappers()  # once, and not in each work-horse
         gc.collect()
         gc.freeze()  # a collection in a work-horse would write to what it shares with this process

@@ -22,6 +22,7 @@ class RateLimitStorage(RedisStorage):
     """Rate limits, counted in Valkey. While Valkey is away, flask-limiter counts in memory."""
 
     STORAGE_SCHEME = ["qist+redis", "qist+rediss", "qist+unix"]  # noqa: RUF012 the library's own type
+    DEPENDENCIES = {"redis": None}  # noqa: RUF012 without the other client, which the library would load, too
 
     def __init__(self, uri: str, **options: Any) -> None:
         super().__init__(uri.removeprefix("qist+"), **request_options(), **options)

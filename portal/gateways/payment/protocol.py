@@ -86,7 +86,7 @@ class PaymentGateway(Protocol):
         """
 
     def reversals_query(self) -> str | None:
-        """SQL with the parameter `now` (aware): some row, whenever `unacknowledged` would return a key.
+        """SQL with the parameter `:now` (aware): some row, whenever `unacknowledged` would return a key.
 
         None for a gateway whose record is not in this database: the job asks it each time.
         """

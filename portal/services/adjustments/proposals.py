@@ -4,10 +4,10 @@ Each answer names the proposal that was read, so that no answer goes to a newer 
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from portal.domain import clock, terms
 from portal.domain.events import RescheduleAnswered
@@ -118,10 +118,15 @@ def end_lapsed() -> int:
 
     Returns the number of plans looked at.
     """
-    lapsed = RescheduleProposal.ended_at.is_(None), RescheduleProposal.expires_at <= clock.now()
-    query = select(RescheduleProposal.plan_id).where(*lapsed).order_by(RescheduleProposal.expires_at).limit(500)
+    query = due_query(clock.now()).order_by(RescheduleProposal.expires_at).limit(500)
     ids = list(db.session.scalars(query))
     return sweeps.sweep(ids, _end_lapsed, budget=BUDGET, event="proposal.not_ended", field="plan_id")
+
+
+def due_query(now: datetime) -> Select[int]:
+    """The ids of the plans that `end_lapsed` looks at."""
+    lapsed = RescheduleProposal.ended_at.is_(None), RescheduleProposal.expires_at <= now
+    return select(RescheduleProposal.plan_id).where(*lapsed)
 
 
 def new_days_of(plan: Plan, row: RescheduleProposal, business: str) -> NewDaysFacts:

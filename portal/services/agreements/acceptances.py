@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
 from portal.domain import clock, terms
 from portal.domain.events import PlanAccepted
@@ -111,15 +111,19 @@ def follow_up() -> int:
 
     Two runs at once are safe. A plan that fails is logged, and the others go on. Returns the number of plans looked at.
     """
-    now = clock.now()
+    query = due_query(clock.now()).order_by(Plan.lapses_at).limit(500)
+    ids = list(db.session.scalars(query))
+    return sweeps.sweep(ids, _follow_up, budget=BUDGET, event="acceptance.not_followed_up", field="plan_id")
+
+
+def due_query(now: datetime) -> Select[int]:
+    """The ids of the plans that `follow_up` looks at."""
     waiting = select(Plan.id).where(Plan.state == "active", Plan.lapses_at.is_not(None))
     answered = select(Dispute.plan_id).where(Dispute.plan_id == Plan.id, Dispute.answered_at.is_not(None))
     answered = answered.where(Dispute.ended_at.is_(None))
     lapsed = Plan.lapses_at <= now
     asking = (Plan.lapses_at <= now + agreement.LAPSES_AFTER - ASKED_AGAIN_AFTER) & Plan.asked_again_at.is_(None)
-    query = waiting.where(or_(lapsed & ~answered.exists(), asking & ~Plan.disputed)).order_by(Plan.lapses_at).limit(500)
-    ids = list(db.session.scalars(query))
-    return sweeps.sweep(ids, _follow_up, budget=BUDGET, event="acceptance.not_followed_up", field="plan_id")
+    return waiting.where(or_(lapsed & ~answered.exists(), asking & ~Plan.disputed))
 
 
 @unit_of_work

@@ -3,6 +3,8 @@
 from typing import Final
 
 from flask import current_app
+from redis import Redis
+from rq import Queue
 
 from portal import queue
 from portal.valkey import connections
@@ -24,11 +26,20 @@ def tidy_queue() -> int:
     valkey = connections.for_requests(url)
     rq_queue = queue.queue_on(valkey)
     count = 0
-    lifetime = valkey.ttl(rq_queue.registry_cleaning_key)
-    if 0 <= lifetime < MAINTENANCE_LOCK - 60:
+    if _has_stale_lock(rq_queue):
         count += valkey.delete(rq_queue.registry_cleaning_key)
     for job_id in rq_queue.failed_job_registry.get_job_ids():
         status = valkey.hget(queue.JsonJob.key_for(job_id), "status")
         if status != b"failed":
             count += valkey.zrem(rq_queue.failed_job_registry.key, job_id)
     return count
+
+
+def is_tidy(connection: Redis) -> bool:
+    """Whether `tidy_queue` would find nothing. Raises RedisError without Valkey."""
+    rq_queue = queue.queue_on(connection)
+    return not _has_stale_lock(rq_queue) and not connection.zcard(rq_queue.failed_job_registry.key)
+
+
+def _has_stale_lock(rq_queue: Queue) -> bool:
+    return 0 <= rq_queue.connection.ttl(rq_queue.registry_cleaning_key) < MAINTENANCE_LOCK - 60

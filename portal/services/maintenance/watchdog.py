@@ -1,12 +1,12 @@
 """Watchdog: find work that its own job did not finish, and restart it or report it."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import func, or_, select
+from sqlalchemy import CompoundSelect, Select, func, or_, select, union_all
 
 from portal.domain import clock
 from portal.extensions import db
@@ -52,27 +52,43 @@ def _try(name: str, part: Callable[[], int]) -> int:
         end_reading()
 
 
+def due_query(now: datetime) -> CompoundSelect[int]:
+    """The rows of PostgreSQL that `sweep` finds."""
+    return union_all(*_late_outcomes(now), _late_mails(now), _old_keys(now))
+
+
 def _outcomes() -> int:
-    """Payments and refunds in flight although two jobs of the schedule ask the gateway every few seconds."""
-    before = clock.now() - HANGING_AFTER
-    return sum(
-        db.session.scalar(select(func.count()).select_from(table.waiting(before).order_by(None).subquery())) or 0
-        for table in (Payment, Refund)
-    )
+    return sum(map(_count, _late_outcomes(clock.now())))
 
 
 def _mails() -> int:
-    conditions = Email.state.in_(("waiting", "claimed")), Email.next_try_at <= clock.now() - LATE_AFTER
-    count = db.session.scalar(select(func.count(Email.id)).where(*conditions)) or 0
+    count = _count(_late_mails(clock.now()))
     if count:
         emails.enqueue_drain()
     return count
 
 
 def _keys() -> int:
+    return _count(_old_keys(clock.now()))
+
+
+def _count(query: Select[int]) -> int:
+    return db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def _late_outcomes(now: datetime) -> list[Select[int]]:
+    """Payments and refunds in flight although two jobs of the schedule ask the gateway every few seconds."""
+    before = now - HANGING_AFTER
+    return [table.waiting(before).order_by(None).with_only_columns(table.id) for table in (Payment, Refund)]
+
+
+def _late_mails(now: datetime) -> Select[int]:
+    return select(Email.id).where(Email.state.in_(("waiting", "claimed")), Email.next_try_at <= now - LATE_AFTER)
+
+
+def _old_keys(now: datetime) -> Select[int]:
     """Running keys without a payment or refunds, or of a settled payment. One commit writes a key and its payment."""
-    conditions = IdempotencyKey.state == "running", IdempotencyKey.created_at < clock.now() - HANGING_AFTER
+    conditions = IdempotencyKey.state == "running", IdempotencyKey.created_at < now - HANGING_AFTER
     unattached = IdempotencyKey.payment_id.is_(None) & IdempotencyKey.refund_group.is_(None)
     settled = select(Payment.id).where(Payment.id == IdempotencyKey.payment_id, Payment.state != "in_flight").exists()
-    query = select(func.count()).select_from(IdempotencyKey).where(*conditions, or_(unattached, settled))
-    return db.session.scalar(query) or 0
+    return select(IdempotencyKey.user_id).where(*conditions, or_(unattached, settled))

@@ -7,10 +7,10 @@ tell the same event, and after a downtime one digest tells everything since the 
 
 import json
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, select, text
+from sqlalchemy import TextClause, func, select, text
 
 from portal.domain import clock
 from portal.extensions import db
@@ -37,7 +37,11 @@ TYPES_OF: Final[dict[Notice, tuple[str, ...]]] = {
 }
 """The public types of the events that a notice tells. "late" has none: it is a comparison."""
 
-_ENSURE = text("""
+_IS_NEW: Final = """member.role = ANY(:roles) AND NOT EXISTS (
+        SELECT FROM notice_settings AS chosen
+        WHERE chosen.user_id = member.user_id AND chosen.merchant_id = member.merchant_id)"""
+
+_ENSURE = text(f"""
     INSERT INTO notice_settings (user_id, merchant_id, next_day, told_number, told_at)
     SELECT member.user_id, member.merchant_id,
            member.created_at AT TIME ZONE 'UTC' + (CAST(zone.wall AS timestamp) - :utc) + interval '1 day' - :time,
@@ -50,13 +54,11 @@ _ENSURE = text("""
     FROM memberships AS member
     JOIN merchants AS merchant ON merchant.id = member.merchant_id
     JOIN jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall) ON zone.name = merchant.time_zone
-    WHERE member.role = ANY(:roles) AND NOT EXISTS (
-        SELECT FROM notice_settings AS chosen
-        WHERE chosen.user_id = member.user_id AND chosen.merchant_id = member.merchant_id)
+    WHERE {_IS_NEW}
     LIMIT :batch
     ON CONFLICT DO NOTHING
     RETURNING user_id
-""")
+""")  # noqa: S608 (constants only)
 """Settings for members without. Their first digest begins with the membership, and is due at the 08:00 after it."""
 
 _HAS_NEWS: Final = """(
@@ -73,14 +75,16 @@ _HAS_NEWS: Final = """(
         )
     )"""
 
-_DAILY = text(f"""
-    SELECT chosen.user_id, chosen.merchant_id, CAST(zone.wall AS date) AS today,
-           {_HAS_NEWS} AS news, (SELECT coalesce(max(number), 0) FROM public_events) AS last_number
+_MORNINGS: Final = """
     FROM notice_settings AS chosen
     JOIN merchants AS merchant ON merchant.id = chosen.merchant_id
     JOIN jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall) ON zone.name = merchant.time_zone
     WHERE next_day <= :latest AND next_day <= CAST(zone.wall AS date)
-      AND CAST(zone.wall AS timestamp) >= CAST(zone.wall AS date) + :time
+      AND CAST(zone.wall AS timestamp) >= CAST(zone.wall AS date) + :time"""
+
+_DAILY = text(f"""
+    SELECT chosen.user_id, chosen.merchant_id, CAST(zone.wall AS date) AS today,
+           {_HAS_NEWS} AS news, (SELECT coalesce(max(number), 0) FROM public_events) AS last_number {_MORNINGS}
     ORDER BY next_day, chosen.merchant_id, chosen.user_id LIMIT :batch
     FOR UPDATE OF chosen SKIP LOCKED
 """)  # noqa: S608 (constants only)
@@ -93,6 +97,12 @@ _AT_ONCE = text(f"""
     ORDER BY chosen.merchant_id, chosen.user_id LIMIT :batch
 """)  # noqa: S608
 """The members who want the digest at once, with something to tell."""
+
+_DUE = text(f"""
+    SELECT FROM memberships AS member WHERE {_IS_NEW}
+    UNION ALL SELECT {_MORNINGS}
+    UNION ALL SELECT FROM notice_settings AS chosen WHERE at_once AND {_HAS_NEWS}
+""")  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +128,13 @@ def post_due() -> int:
     are safe, and so is a kill at any point. Returns the number of new mails.
     """
     now = clock.now()
-    walls = json.dumps({name: wall.isoformat() for name, wall in clock.wall_times(now).items()})
-    types = [{"notice": notice, "type": type_} for notice, names in TYPES_OF.items() for type_ in names]
-    news = {
-        "types": json.dumps(types), "now": now, "late_for": LATE_FOR, "late_days": MAX_LATE_DAYS,
-        "last_due": (now - LATE_FOR).date() + timedelta(days=1), "batch": BATCH,
-    }  # fmt: skip
-    utc = now.replace(tzinfo=None)
-    members = {"walls": walls, "utc": utc, "time": DIGEST_TIME, "roles": list(ROLES), "batch": BATCH}
+    news, mornings = _news(now), _mornings(now)
+    members = mornings | {"utc": now.replace(tzinfo=None), "roles": list(ROLES), "batch": BATCH}
     while _ensure(members) == BATCH:
         pass
     total = 0
     while True:
-        posted, looked = _post_daily(news | {"walls": walls, "time": DIGEST_TIME, "latest": _latest_day(now)})
+        posted, looked = _post_daily(news | mornings)
         total += posted
         if looked < BATCH:
             break
@@ -228,6 +232,20 @@ def _post(user_id: int, merchant_id: int, which: str) -> bool:
     )
 
 
-def _latest_day(now: datetime) -> date:
-    """The latest local date on earth."""
-    return (now + timedelta(days=1)).date()
+def due_query(now: datetime) -> TextClause:
+    """Some row, whenever `post_due` may find work."""
+    news = {name: value for name, value in _news(now).items() if name != "batch"}
+    return _DUE.bindparams(**news, **_mornings(now), roles=list(ROLES))
+
+
+def _news(now: datetime) -> dict[str, Any]:
+    types = [{"notice": notice, "type": type_} for notice, names in TYPES_OF.items() for type_ in names]
+    return {
+        "types": json.dumps(types), "now": now, "late_for": LATE_FOR, "late_days": MAX_LATE_DAYS,
+        "last_due": (now - LATE_FOR).date() + timedelta(days=1), "batch": BATCH,
+    }  # fmt: skip
+
+
+def _mornings(now: datetime) -> dict[str, Any]:
+    """The local time in each zone, the time of a digest, and the latest local date on earth."""
+    return {"walls": clock.wall_times_json(now), "time": DIGEST_TIME, "latest": (now + timedelta(days=1)).date()}

@@ -5,10 +5,10 @@ its person still reads the mail of.
 """
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 
 from portal.domain import clock
 from portal.domain.permissions import Actor
@@ -91,10 +91,14 @@ def stop(token: str) -> None:
 
 def remove_due(limit: int = 100) -> int:
     """Remove the factors of the accounts whose removal is due, at most `limit`. Returns how many. The job calls it."""
-    due = select(FactorRemoval.id).where(FactorRemoval.ended_at.is_(None), FactorRemoval.due_at <= clock.now())
-    ids = list(db.session.scalars(due.order_by(FactorRemoval.due_at).limit(limit)))
+    ids = list(db.session.scalars(due_query(clock.now()).order_by(FactorRemoval.due_at).limit(limit)))
     end_reading()
     return sum(_remove(removal_id) for removal_id in ids)
+
+
+def due_query(now: datetime) -> Select[int]:
+    """The ids of the removals that are due."""
+    return select(FactorRemoval.id).where(FactorRemoval.ended_at.is_(None), FactorRemoval.due_at <= now)
 
 
 @unit_of_work

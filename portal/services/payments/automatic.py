@@ -5,14 +5,13 @@ another. The commit that holds it also writes the attempt (installment, rule), s
 crashes. The sweep settles an attempt whose outcome is unknown.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import TextClause, and_, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock
@@ -134,8 +133,7 @@ def collect_automatic_payments() -> int:
     """
     now, started, after = clock.now(), 0, 0
     stop = time.monotonic() + BUDGET
-    walls = json.dumps({name: wall.isoformat() for name, wall in clock.wall_times(now).items()})
-    parameters = {"walls": walls, "batch": BATCH}
+    parameters = {"walls": clock.wall_times_json(now), "batch": BATCH}
     while True:
         ids = list(db.session.scalars(_DUE_PLANS, parameters | {"after": after}))
         end_reading()
@@ -149,6 +147,11 @@ def collect_automatic_payments() -> int:
         if len(ids) < BATCH:
             return started
         after = ids[-1]
+
+
+def due_query(now: datetime) -> TextClause:
+    """The id of one plan, if `collect_automatic_payments` finds any."""
+    return _DUE_PLANS.bindparams(walls=clock.wall_times_json(now), batch=1, after=0)
 
 
 def newest_rule(row: Installment, days: list[int], today: date) -> int | None:

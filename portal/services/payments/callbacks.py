@@ -110,7 +110,7 @@ def deliver_due(limit: int = 100) -> int:
 
 
 def due_query() -> str | None:
-    """SQL with the parameter `now`: some row, whenever `deliver_due` finds a reversal. None: only the gateway knows."""
+    """SQL with the parameter `:now`: a row, whenever `deliver_due` finds a reversal. None: only the gateway knows."""
     return gateway.active().reversals_query()
 
 

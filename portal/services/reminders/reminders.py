@@ -6,12 +6,11 @@ time zone; the day of a mail is the merchant's local date. services/mail/reminde
 is sent.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from portal.domain import clock
 from portal.extensions import db
@@ -23,6 +22,8 @@ KIND: Final = "reminder"
 """The kind of the mail."""
 BATCH: Final = 4_000
 """Installments of one statement."""
+START: Final = date.min, 0
+"""Before the first installment, by due date and id."""
 CATCH_UP_DAYS: Final = 366
 """Days for which a missed last overdue reminder is caught up. A missed early one is until the first overdue rule."""
 CARRY_OVER_DAYS: Final = 60
@@ -42,18 +43,18 @@ _POST = """INSERT INTO emails (kind, dedupe_key, to_user_id, merchant_id, data, 
         ON CONFLICT (dedupe_key) DO NOTHING
         RETURNING id"""
 
-_RULES = text("""
+_RULES: Final = f"""
     SELECT min(day) AS first, max(day) AS last, min(day) FILTER (WHERE day > 0) AS overdue, max(reach) AS reach
     FROM (SELECT DISTINCT reminder_days FROM merchants) AS merchant,
-         LATERAL (SELECT coalesce(min(day) FILTER (WHERE day > 0), :last_day + 1) FROM unnest(reminder_days) AS day)
+         LATERAL (SELECT coalesce(min(day) FILTER (WHERE day > 0), {LAST_DAY + 1}) FROM unnest(reminder_days) AS day)
              AS until (reach),
          LATERAL unnest(reminder_days) AS day
-""")
+"""  # noqa: S608 (constants only)
 
-_SCAN = text(f"""
+_NEWEST: Final = f"""
     WITH {_ZONES}, scanned AS MATERIALIZED (
         SELECT id, plan_id, merchant_id, customer_id, due_date FROM installments
-        WHERE remaining > 0 AND counted AND NOT disputed AND due_date BETWEEN :first AND :last
+        WHERE remaining > 0 AND counted AND NOT disputed AND due_date BETWEEN {{first}} AND {{last}}
           AND (due_date, id) > (:after_date, :after_id)
         ORDER BY due_date, id LIMIT :batch
     ), newest AS (
@@ -82,13 +83,18 @@ _SCAN = text(f"""
             WHERE scanned.due_date + day <= here.today
         ) AS passed
         WHERE here.hour >= merchant.sending_hour AND rule BETWEEN :least AND :most
-    ), inserted AS (
+    )"""  # noqa: S608 (constants only)
+"""A batch of open installments due between two days, and the newest reached rule of each."""
+
+_UNDECIDED: Final = """
+        WHERE NOT EXISTS (SELECT FROM reminders WHERE installment_id = newest.id AND reminders.rule >= newest.rule)"""
+
+_SCAN = text(f"""{_NEWEST.format(first=":first", last=":last")}, inserted AS (
         INSERT INTO reminders (installment_id, rule, due_date, plan_id, merchant_id, customer_id, local_day, state,
                                created_at)
         SELECT id, rule, due_date, plan_id, merchant_id, customer_id, local_day,
                CASE WHEN deliverable THEN 'waiting' ELSE 'dropped' END, :now
-        FROM newest
-        WHERE NOT EXISTS (SELECT FROM reminders WHERE installment_id = newest.id AND reminders.rule >= newest.rule)
+        FROM newest{_UNDECIDED}
         ORDER BY id
         ON CONFLICT (installment_id, rule, due_date) DO NOTHING
         RETURNING installment_id, rule, customer_id, merchant_id, local_day, state
@@ -134,6 +140,24 @@ _CARRY = text(f"""
 """)  # noqa: S608
 
 
+def _due(first: str, last: str, more: str = "") -> TextClause:
+    """Some row, whenever a scan between these days would decide a reminder. A first batch that is full counts as one.
+
+    The days are SQL on the rules of all merchants.
+    """
+    days = {"first": f"(SELECT {first} FROM rules)", "last": f"(SELECT {last} FROM rules)"}  # noqa: S608
+    scan = _NEWEST.format(**days).replace("WITH", f"WITH rules AS MATERIALIZED ({_RULES}),", 1)
+    return text(f"{scan} SELECT FROM newest{_UNDECIDED} UNION ALL (SELECT FROM scanned OFFSET :batch - 1) {more}")  # noqa: S608
+
+
+_SOON_DUE: Final = _due(
+    "CAST(:first_day AS date) - reach",
+    "CAST(:last_day AS date) - first",
+    "UNION ALL SELECT FROM reminders WHERE state = 'waiting' AND email_id IS NULL AND local_day < :last_day",
+)
+_OVERDUE_DUE: Final = _due(f"CAST(:first_day AS date) - (last + {CATCH_UP_DAYS})", "CAST(:last_day AS date) - overdue")
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     """The instant of one scan, and the local time in each zone at it."""
@@ -151,8 +175,7 @@ class _Look:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        walls = json.dumps({name: wall.isoformat() for name, wall in self.walls.items()})
-        return {"walls": walls, "now": self.now, "batch": BATCH, "kind": KIND}
+        return {"walls": clock.wall_times_json(self.now), "now": self.now, "batch": BATCH, "kind": KIND}
 
 
 def send_due_soon_reminders() -> int:
@@ -184,21 +207,43 @@ def send_overdue_reminders() -> int:
     return _scan(look, 1, LAST_DAY, due)
 
 
-def _look() -> _Look:
-    now = clock.now()
+def due_soon_query(now: datetime) -> TextClause:
+    """Some row, whenever `send_due_soon_reminders` may find work."""
+    return _asked(_SOON_DUE, now, FIRST_DAY, 0)
+
+
+def overdue_query(now: datetime) -> TextClause:
+    """Some row, whenever `send_overdue_reminders` may find work."""
+    return _asked(_OVERDUE_DUE, now, 1, LAST_DAY)
+
+
+def _asked(query: TextClause, now: datetime, least: int, most: int) -> TextClause:
+    look = _look(now)
+    days = {"first_day": look.first_day, "last_day": look.last_day}
+    walls = clock.wall_times_json(now)
+    return query.bindparams(walls=walls, batch=BATCH, **days, **_walk(look, least, most, START))
+
+
+def _look(now: datetime | None = None) -> _Look:
+    now = now or clock.now()
     return _Look(now, clock.wall_times(now))
+
+
+def _walk(look: _Look, least: int, most: int, after: tuple[date, int]) -> dict[str, Any]:
+    utc = look.now.replace(tzinfo=None)
+    return {"utc": utc, "least": least, "most": most, "after_date": after[0], "after_id": after[1]}
 
 
 def _rules() -> Any:
     """Over all merchants: first, last and first overdue rule, and the days past due until which early rules count."""
-    row = db.session.execute(_RULES, {"last_day": LAST_DAY}).one()
+    row = db.session.execute(text(_RULES)).one()
     end_reading()
     return row
 
 
 def _scan(look: _Look, least: int, most: int, due: tuple[date, date]) -> int:
     """Decide the open installments due on these local dates, batch by batch in the order of their index."""
-    count, after = 0, (date.min, 0)
+    count, after = 0, START
     while True:
         new, scanned, last = _scan_batch(look, least, most, due, after)
         count += new
@@ -213,9 +258,7 @@ def _scan_batch(
 ) -> tuple[int, int, tuple[date, int]]:
     row = db.session.execute(
         _SCAN,
-        look.parameters
-        | {"utc": look.now.replace(tzinfo=None), "first": due[0], "last": due[1], "least": least, "most": most}
-        | {"after_date": after[0], "after_id": after[1]},
+        look.parameters | _walk(look, least, most, after) | {"first": due[0], "last": due[1]},
     ).one()
     if row.posted:
         after_commit(emails.enqueue_drain)

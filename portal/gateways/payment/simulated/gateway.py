@@ -40,9 +40,9 @@ _CHANGED_AT: Final = func.coalesce(charges.c.reversed_at, charges.c.created_at)
 _REVERSALS: Final = f"""SELECT FROM gateway_charges
     WHERE told_at IS NULL AND (reversed_at IS NOT NULL OR wins_back IS NOT NULL)
     UNION ALL SELECT FROM gateway_charges WHERE token IN {BOUNCING} AND reversed_at IS NULL AND wins_back IS NULL
-    AND outcome = 'charged' AND created_at <= %(now)s - interval '{BOUNCES_AFTER.seconds} seconds'
+    AND outcome = 'charged' AND created_at <= :now - interval '{BOUNCES_AFTER.seconds} seconds'
     UNION ALL SELECT FROM gateway_charges AS lost WHERE token = '{WINNING}' AND reversed_amount > 0
-    AND reversed_at <= %(now)s - interval '{BOUNCES_AFTER.seconds} seconds'
+    AND reversed_at <= :now - interval '{BOUNCES_AFTER.seconds} seconds'
     AND NOT EXISTS (SELECT FROM gateway_charges AS won WHERE won.wins_back = lost.key)"""  # noqa: S608 constants
 _CHARGED: Final = (charges.c.outcome == "charged", charges.c.reversed_at.is_(None), charges.c.wins_back.is_(None))
 """A charge that a bank may reverse."""

@@ -1,0 +1,64 @@
+"""Tests of services: a periodic job does only what the worker's look at PostgreSQL would find (jobs/idle.py)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from types import ModuleType
+from typing import Any
+
+import pytest
+from flask import current_app
+
+from portal import queue
+from portal.extensions import db
+from portal.jobs import idle
+from portal.services.adjustments import proposals
+from portal.services.agreements import acceptances
+from portal.services.maintenance import queue_housekeeping, watchdog
+from portal.services.notices import digests
+from portal.services.operations import lost_factors
+from portal.services.payments import automatic
+from portal.services.plans import lateness
+from portal.services.reminders import reminders
+from portal.valkey import connections
+
+WORK: dict[str, tuple[ModuleType, str]] = {
+    "mark_late_installments": (lateness, "mark_late_installments"),
+    "send_due_soon_reminders": (reminders, "send_due_soon_reminders"),
+    "send_overdue_reminders": (reminders, "send_overdue_reminders"),
+    "post_digests": (digests, "post_due"),
+    "follow_up_acceptances": (acceptances, "follow_up"),
+    "end_lapsed_proposals": (proposals, "end_lapsed"),
+    "remove_lost_factors": (lost_factors, "remove_due"),
+    "collect_automatic_payments": (automatic, "collect_automatic_payments"),
+    "sweep_stuck": (watchdog, "sweep"),
+}
+"""By job: the function that does its work."""
+
+
+@pytest.fixture(autouse=True)
+def compared_looks() -> Iterator[None]:
+    """Each of these jobs that does something was found before, whichever test calls it."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        for job, (module, function) in WORK.items():
+            patch.setattr(module, function, _compared(job, getattr(module, function), stack))
+        yield
+
+
+def _compared(job: str, work: Callable[..., Any], stack: ExitStack) -> Callable[..., Any]:
+    watches: dict[str, idle.Watch] = {}
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        url = current_app.config["QIST"].database_url
+        if url not in watches:
+            watches[url] = stack.enter_context(closing(idle.Watch(url, is_tidy=_is_tidy)))
+        db.session.commit()  # a test's own rows, which another connection must see
+        finds_nothing = watches[url].finds_nothing(f"{queue.JOBS}.{job}")
+        done = work(*args, **kwargs)
+        assert not (finds_nothing and done), f"the worker would have left out {job}, which did {done}"
+        return done
+
+    return run
+
+
+def _is_tidy() -> bool:
+    return queue_housekeeping.is_tidy(connections.for_requests(current_app.config["QIST"].redis_url))
