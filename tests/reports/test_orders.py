@@ -22,7 +22,7 @@ from portal.reports.plans.filters import PlanFilters
 from portal.reports.ranges import Between
 from portal.reports.tallies import Tally
 from portal.services.payments import refunds as refund_service
-from tests.fixtures import people
+from tests.fixtures import people, servers
 
 List = Callable[..., Page[Any]]
 
@@ -48,6 +48,11 @@ OF_CUSTOMER = {"sort_name": "customer_id", "user_id": "customer_id"}
 
 @pytest.fixture
 def amal(context: object) -> Actor:
+    return a_business()
+
+
+@servers.made_once
+def a_business() -> Actor:
     """Amal's business with plans of equal and different totals and due dates, two of them paid, and refunds."""
     merchant_id, omar = people.amal(), people.omar()
     actor = people.owner(merchant_id)

@@ -211,7 +211,11 @@ def ids(app: Flask, database: str) -> dict[str, int]:
         return {"payment": payment, "customer": people.plan_of(plan).customer_id, "terms": terms}
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: f"{setting.address}-{setting.field}")
+@pytest.mark.parametrize(
+    "setting",
+    [*SETTINGS[:3], *(pytest.param(setting, marks=pytest.mark.long) for setting in SETTINGS[3:])],
+    ids=lambda setting: f"{setting.address}-{setting.field}",
+)
 def test_a_setting_accepts_refuses_and_shows_the_texts_of_every_script(
     app: Flask, ids: dict[str, int], setting: Setting
 ) -> None:

@@ -109,14 +109,14 @@ class TestWhen:
             assert look_and_send() == []
         assert rules() == [(7, "sent")]
 
-    @pytest.mark.parametrize("how", ["bounce", "void"])
+    @pytest.mark.parametrize("how", ["bounce", pytest.param("void", marks=pytest.mark.long)])
     @pytest.mark.parametrize(
         ("reopened", "wanted"),
         [
-            ("2026-03-02 12:00", [7, 10, 11, 17, 24]),
+            pytest.param("2026-03-02 12:00", [7, 10, 11, 17, 24], marks=pytest.mark.long),
             ("2026-03-11 08:59", [11, 17, 24]),
             ("2026-03-11 09:00", [17, 24]),
-            ("2026-03-20 12:00", [24]),
+            pytest.param("2026-03-20 12:00", [24], marks=pytest.mark.long),
             ("2026-03-25 12:00", []),
         ],
     )
