@@ -4,9 +4,9 @@ The worker's own process asks PostgreSQL in one statement. Each query finds at l
 a query, and every job while PostgreSQL does not answer, runs as before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import structlog
@@ -52,9 +52,8 @@ FINDS: Final[dict[str, Callable[[datetime], ClauseElement]]] = {
     "post_digests": digests.due_query,
     "open_drafts": _sql("SELECT FROM plan_drafts"),
     "number_entries": _sql(
-        f"""SELECT FROM ledger_entries
-        WHERE id > (SELECT coalesce(max(entry_id), 0) - {WINDOW} FROM entry_numbers)
-        AND NOT EXISTS (SELECT FROM entry_numbers WHERE entry_id = ledger_entries.id)""",  # noqa: S608 (a constant)
+        f"""SELECT FROM (SELECT id FROM ledger_entries ORDER BY id DESC LIMIT {WINDOW}) AS newest
+        WHERE NOT EXISTS (SELECT FROM entry_numbers WHERE entry_id = newest.id)"""  # noqa: S608 (a constant)
     ),
     "fold_totals": _sql(
         "SELECT FROM due_totals WHERE NOT folded UNION ALL SELECT FROM collected_totals WHERE NOT folded",
@@ -92,9 +91,7 @@ class Watch:
         try:
             if self._connection is None:
                 self._connection = _connect(self._url)
-            compiled = query(clock.now()).compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-            statement = f"SELECT EXISTS ({compiled.string})"
-            found = self._connection.execute(statement, compiled.params).fetchone() != (False,)
+            found = self._connection.execute(*statement(query, clock.now())).fetchone() != (False,)
             return not found and (name != "sweep_stuck" or self._is_tidy())
         except RedisError:
             return False
@@ -107,6 +104,12 @@ class Watch:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+
+
+def statement(query: Callable[[datetime], ClauseElement], now: datetime) -> tuple[str, Mapping[str, Any]]:
+    """What psycopg sends: whether the query finds a row."""
+    compiled = query(now).compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    return f"SELECT EXISTS ({compiled.string})", compiled.params
 
 
 def _connect(url: str) -> psycopg.Connection:

@@ -15,6 +15,7 @@ from portal import access
 from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.extensions import db
+from portal.jobs import idle
 from portal.models import Email, EmailChange, Merchant, Payment, User
 from portal.reports import orders, tallies
 from portal.reports.books import movements
@@ -331,6 +332,18 @@ def test_queries_of_every_request_and_of_frequent_jobs_use_an_index(large):
         assert len(query_plans) == 6
         scans = [node for plan in query_plans for node in nodes(plan) if node.get("Relation Name") in LARGE]
         assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
+
+
+@pytest.mark.parametrize("job", idle.FINDS)
+def test_the_look_before_a_periodic_job_uses_an_index(large, job):
+    with large.app_context(), db.engine.connect() as connection:
+        looked, parameters = idle.statement(idle.FINDS[job], clock.now())
+        driver = connection.connection.driver_connection
+        driver.execute("SET random_page_cost = 1.1")
+        ((query_plan,),) = driver.execute(f"EXPLAIN (FORMAT JSON) {looked}", parameters).fetchone()
+        reads = [node for node in nodes(query_plan["Plan"]) if node.get("Relation Name") in LARGE]
+        kinds = {node["Node Type"] for node in reads}
+        assert kinds <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}, query_plan
 
 
 def test_the_purge_of_mails_and_their_links_uses_an_index(large):
