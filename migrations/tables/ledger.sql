@@ -31,7 +31,6 @@ CREATE TABLE ledger_entries (
 );
 
 CREATE INDEX ix_ledger_entries_merchant_id_booked_on_id ON ledger_entries (merchant_id, booked_on, id);
-CREATE INDEX ix_ledger_entries_merchant_id_recorded_at_id ON ledger_entries (merchant_id, recorded_at, id);
 CREATE INDEX ix_ledger_entries_merchant_id_collected_currency_collected_id
     ON ledger_entries (merchant_id, collected_currency, collected, id)
     WHERE collected IS NOT NULL;

@@ -79,9 +79,6 @@ CREATE INDEX ix_payments_merchant_id_way_dated_at_id ON payments
     (merchant_id, (CASE WHEN method IN ('cash', 'transfer') THEN method ELSE 'card' END),
      coalesce(value_at, created_at), id);
 CREATE INDEX ix_payments_plan_id_id ON payments (plan_id, id);
-CREATE INDEX ix_payments_received_merchant_id_value_at_id ON payments (merchant_id, value_at, id)
-    INCLUDE (currency, amount, refunded, reversed, plan_id)
-    WHERE state IN ('succeeded', 'reversed', 'voided');
 CREATE INDEX ix_payments_refunded_merchant_id_id ON payments (merchant_id, id) WHERE refunded > 0 OR refunding > 0;
 CREATE INDEX ix_payments_described_merchant_id_id ON payments (merchant_id, id) WHERE metadata <> '{}'::jsonb;
 CREATE UNIQUE INDEX uq_payments_merchant_id_external_id ON payments (merchant_id, external_id)

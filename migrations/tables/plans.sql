@@ -149,9 +149,6 @@ CREATE INDEX ix_installments_open_due_date_id ON installments (due_date, id)
 CREATE INDEX ix_installments_open_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
     INCLUDE (currency, remaining, late_at, added_at, customer_id, plan_id, disputed, held)
     WHERE remaining > 0 AND counted;
-CREATE INDEX ix_installments_paid_merchant_id_paid_at ON installments (merchant_id, paid_at)
-    INCLUDE (currency, late_at, plan_id)
-    WHERE remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AND counted;
 
 CREATE INDEX ix_installments_given_up_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
     WHERE counted AND (cancelled_at IS NOT NULL OR written_off > 0 OR credited_at IS NOT NULL OR moved_at IS NOT NULL);

@@ -74,7 +74,6 @@ class LedgerEntry(Model):
         ForeignKeyConstraint(["plan_id", "reason_id"], ["texts.plan_id", "texts.id"], name="fk_ledger_entries_reason"),
         Index("ix_ledger_entries_plan_id_id", "plan_id", "id"),
         Index("ix_ledger_entries_merchant_id_booked_on_id", "merchant_id", "booked_on", "id"),
-        Index("ix_ledger_entries_merchant_id_recorded_at_id", "merchant_id", "recorded_at", "id"),
         Index(
             "ix_ledger_entries_merchant_id_collected_currency_collected_id",
             "merchant_id",

@@ -184,14 +184,6 @@ class Payment(Model):
         Index("ix_payments_plan_id_id", "plan_id", "id"),
         Index("ix_payments_merchant_id_state_id", "merchant_id", "state", "id"),
         Index(
-            "ix_payments_received_merchant_id_value_at_id",
-            "merchant_id",
-            "value_at",
-            "id",
-            postgresql_include=["currency", "amount", "refunded", "reversed", "plan_id"],
-            postgresql_where=text("state IN ('succeeded', 'reversed', 'voided')"),
-        ),
-        Index(
             "ix_payments_refunded_merchant_id_id",
             "merchant_id",
             "id",

@@ -132,15 +132,6 @@ class Installment(Model):
             postgresql_where=_OPEN,
         ),
         Index(
-            "ix_installments_paid_merchant_id_paid_at",
-            "merchant_id",
-            "paid_at",
-            postgresql_include=["currency", "late_at", "plan_id"],
-            postgresql_where=text(
-                "remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AND counted"
-            ),
-        ),
-        Index(
             "ix_installments_given_up_merchant_id_due_date_id",
             "merchant_id",
             "due_date",
