@@ -107,7 +107,7 @@ class Watch:
 
 
 def statement(query: Callable[[datetime], ClauseElement], now: datetime) -> tuple[str, Mapping[str, Any]]:
-    """What psycopg sends: whether the query finds a row."""
+    """The statement that tells whether the query finds a row, as psycopg sends it, and its parameters."""
     compiled = query(now).compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     return f"SELECT EXISTS ({compiled.string})", compiled.params
 
