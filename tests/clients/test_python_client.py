@@ -7,7 +7,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,9 @@ FOLDER = Path(__file__).parents[2] / "clients/python"
 sys.path.append(str(FOLDER))
 from qist_client import Client, NoAnswer, Problem  # noqa: E402
 
-TODAY = datetime.now(UTC).date()
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_the_story_of_a_shop_and_a_buyer(url: str) -> None:
     shop, _ = signed_in(url, "merchant")
     buyer, email = signed_in(url, "customer")
     assert shop.accounts_show()["role"] == "merchant"
-    terms = {"total_amount": "100.00", "num_installments": 3, "start_date": str(TODAY + timedelta(days=7))}
+    terms = {"total_amount": "100.00", "num_installments": 3, "start_date": str(today() + timedelta(days=7))}
     assert [row["amount"] for row in shop.plans_preview(terms)["installments"]] == ["33.34", "33.33", "33.33"]
     order = {**terms, "customer_email": email, "external_id": "order-1", "metadata": {"till": "4"}}
     plan = shop.plans_create(order, idempotency_key="order-1")
@@ -55,7 +57,7 @@ def test_the_story_of_a_shop_and_a_buyer(url: str) -> None:
     paid = buyer.installments_pay(first["id"])
     assert (paid["status"], paid["payment"]["state"]) == ("paid", "succeeded")
     assert buyer.payments_pay(plan["id"], {"choice": "amount", "amount": "10.00"})["amount"] == "10.00"
-    cash = shop.payments_record(plan["id"], {"amount": "5.00", "method": "cash", "received_on": str(TODAY)})
+    cash = shop.payments_record(plan["id"], {"amount": "5.00", "method": "cash", "received_on": str(today())})
     assert shop.plan_actions_void(cash["id"], {"reason": "A mistake"})["state"] == "voided"
     assert shop.refunds_create(plan["id"], {"amount": "3.34", "reason": "A scratch"})["refunded"] == "3.34"
     credited = shop.plan_actions_credit(plan["id"], {"amount": "1.00", "reason": "Late delivery"})
@@ -73,7 +75,7 @@ def test_the_story_of_a_shop_and_a_buyer(url: str) -> None:
             break
     assert pages == ["declined", "succeeded", "succeeded", "voided"]
     assert [row["id"] for row in shop.plans_index(external_id="order-1", status="active")] == [plan["id"]]
-    assert isinstance(shop.analytics_journal(from_=str(TODAY), limit=200), list)
+    assert isinstance(shop.analytics_journal(from_=str(today()), limit=200), list)
     assert shop.analytics_dashboard()["success_rate"] is not None
     assert shop.plan_actions_cancel(plan["id"], {"reason": "Returned"})["status"] == "cancelled"
     assert shop.events_index(types="plan.created").next_cursor

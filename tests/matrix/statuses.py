@@ -3,7 +3,6 @@
 team_statuses.py has those of the roles in a team, unproven_statuses.py those of an account that is not proven.
 """
 
-from portal.domain import clock
 from tests.matrix import DESCRIBED, agreement_statuses, document_statuses
 from tests.web.imports import matrix_rows as import_rows
 from tests.web.team import matrix_rows
@@ -111,15 +110,13 @@ API = {
     **dict.fromkeys(DESCRIBED, PLANS_MERCHANT),
 }
 
-TODAY = clock.today("Asia/Riyadh").isoformat()
-
 # Bodies of requests to the API. They change plans that no other row uses.
 REASON = {"reason": "Returned"}
 BODIES: dict[str, dict[str, object]] = {
     "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
     "POST /api/plans/<row:plan_id>/dispute/": {},
     **agreement_statuses.BODIES,
-    "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
+    "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash"},
     "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},
     **{route: {"proposal": 999_999} for route in set(document_statuses.API) - {document_statuses.READ}},

@@ -12,8 +12,7 @@ from tests.api import Api, Person, create_plan, merchant, problem
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.people import PASSWORD
 
-TODAY = str(datetime.now(UTC).date())
-CASH = {"amount": "10.00", "method": "cash", "received_on": TODAY}
+CASH = {"amount": "10.00", "method": "cash"}
 
 
 def refund(amal: Person, plan: dict[str, Any], **more: Any) -> Any:
@@ -22,7 +21,9 @@ def refund(amal: Person, plan: dict[str, Any], **more: Any) -> Any:
 
 
 def record(amal: Person, plan: dict[str, Any], **more: Any) -> Any:
-    return amal.api.post(f"/api/plans/{plan['id']}/payments/", {**CASH, **more})
+    return amal.api.post(
+        f"/api/plans/{plan['id']}/payments/", {**CASH, "received_on": str(datetime.now(UTC).date()), **more}
+    )
 
 
 def test_a_recorded_payment_keeps_its_id_and_metadata(amal: Person, omar: Person) -> None:

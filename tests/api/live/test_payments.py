@@ -1,17 +1,19 @@
 """Payments of plans, recorded payments, reversals and saved cards, over HTTP."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from portal.domain import clock
 from tests.api import Api, Person, both, create_plan, customer, merchant, problem
 
-TODAY = clock.today("Asia/Riyadh")
+
+def today() -> date:
+    return clock.today("Asia/Riyadh")
 
 
 def half_due(amal: Person, omar: Person, **more: Any) -> dict[str, Any]:
     """A plan of SAR 100.00 in three installments, due a week ago, today and in a week."""
-    first = (TODAY - timedelta(days=7)).isoformat()
+    first = (today() - timedelta(days=7)).isoformat()
     return create_plan(amal, omar.email, start_date=first, interval="weekly", **more)
 
 
@@ -84,7 +86,7 @@ def test_a_payment_with_an_unknown_outcome_blocks_other_payments(amal: Person, o
 def test_amal_records_money_that_came_by_transfer(amal: Person, omar: Person, nobody: Api, address: str) -> None:
     plan = half_due(amal, omar)
     where = address.format(plan=plan["id"])
-    body = {"amount": "50.00", "method": "transfer", "received_on": TODAY.isoformat(), "reference": "RF18"}
+    body = {"amount": "50.00", "method": "transfer", "received_on": today().isoformat(), "reference": "RF18"}
     problem(omar.api.post(where, body), 403, "forbidden")
     problem(merchant(nobody).api.post(where, body), 404, "not_found")
     response = amal.api.post(where, {**body, "expected": "100.00"})
@@ -92,12 +94,12 @@ def test_amal_records_money_that_came_by_transfer(amal: Person, omar: Person, no
     payment = response.json()
     assert response.headers["Location"] == f"/api/payments/{payment['id']}/"
     assert (payment["method"], payment["payment_method"], payment["reference"]) == ("transfer", "transfer", "RF18")
-    assert (payment["received_on"], payment["state"], payment["amount"]) == (TODAY.isoformat(), "succeeded", "50.00")
+    assert (payment["received_on"], payment["state"], payment["amount"]) == (today().isoformat(), "succeeded", "50.00")
     assert parts(payment, plan) == {1: "33.34", 2: "16.66"}
     assert omar.api.get(where).json() == [payment] == amal.api.get(where).json()
     assert problem(amal.api.post(where, {**body, "amount": "50.01"}), 409, "too_much")["remaining"] == "50.00"
     assert problem(amal.api.post(where, {**body, "expected": "99"}), 409, "amount_changed")["remaining"] == "50.00"
-    tomorrow = (TODAY + timedelta(days=2)).isoformat()
+    tomorrow = (today() + timedelta(days=2)).isoformat()
     wrong = {**body, "amount": "1.005", "received_on": tomorrow, "reference": "a\nb"}
     faults = problem(amal.api.post(where, wrong), 422, "invalid")["errors"]
     assert {fault["pointer"] for fault in faults} == {"#/amount", "#/received_on", "#/reference"}
@@ -108,7 +110,7 @@ def test_amal_records_money_that_came_by_transfer(amal: Person, omar: Person, no
 @both("/api/payments/{payment}/void/")
 def test_amal_voids_a_transfer_that_never_came(amal: Person, omar: Person, nobody: Api, address: str) -> None:
     plan = half_due(amal, omar)
-    body = {"amount": "100.00", "method": "transfer", "received_on": TODAY.isoformat()}
+    body = {"amount": "100.00", "method": "transfer", "received_on": today().isoformat()}
     payment = amal.api.post(f"/api/plans/{plan['id']}/payments/", body).json()
     assert amal.api.get(f"/api/plans/{plan['id']}/").json()["status"] == "completed"
     where = address.format(payment=payment["id"])

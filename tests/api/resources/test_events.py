@@ -14,7 +14,6 @@ from tests.fixtures.concurrency import at_once
 from tests.fixtures.query_log import queries
 
 FEED = "/api/events/"
-TODAY = str(datetime.now(UTC).date())
 
 
 def numbered(app: Flask) -> int:
@@ -34,7 +33,7 @@ def story(amal: Person, omar: Person) -> dict:
     assert omar.api.post(pay, {"payment_method": "card_declined"}).status_code == 402
     assert omar.api.post(pay).status_code == 200
     base = f"/api/plans/{plan['id']}"
-    cash = {"amount": "10.00", "method": "cash", "received_on": TODAY}
+    cash = {"amount": "10.00", "method": "cash", "received_on": str(datetime.now(UTC).date())}
     assert amal.api.post(f"{base}/payments/", cash).status_code == 201
     assert amal.api.post(f"{base}/refunds/", {"amount": "5.00", "reason": "A layer"}).status_code == 201
     assert amal.api.post(f"{base}/cancel/", {"reason": "The cake was returned"}).status_code == 200

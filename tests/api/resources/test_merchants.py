@@ -10,8 +10,6 @@ from tests.api import Api, Person, register
 from tests.fixtures.people import PASSWORD
 from tests.fixtures.query_log import queries
 
-TODAY = str(clock.today("Asia/Riyadh"))
-
 
 @pytest.fixture
 def amal(api: Api) -> Person:
@@ -26,7 +24,12 @@ def omar(api: Api) -> Person:
 
 
 def make(merchant: Person, email: str, **more: str) -> dict:
-    new = {"customer_email": email, "total_amount": "90.00", "num_installments": 3, "start_date": TODAY}
+    new = {
+        "customer_email": email,
+        "total_amount": "90.00",
+        "num_installments": 3,
+        "start_date": str(clock.today("Asia/Riyadh")),
+    }
     response = merchant.api.post("/api/plans/", {**new, **more})
     assert response.status_code == 201, response.text
     return response.json()
@@ -182,7 +185,7 @@ def test_lists_are_narrowed_by_number_customer_plan_and_currency(api, amal, omar
     assert ids("/api/plans/installments/?currency=KWD") == []
     for plan in (first, second):
         address = f"/api/plans/{plan['id']}/payments/"
-        cash = {"amount": "10.00", "method": "cash", "received_on": TODAY}
+        cash = {"amount": "10.00", "method": "cash", "received_on": str(clock.today("Asia/Riyadh"))}
         assert amal.api.post(address, cash).status_code == 201
     assert ids(f"/api/payments/?plan={first['id']}", "plan") == [first["id"]]
     assert ids(f"/api/payments/?customer={second['customer']}", "plan") == [second["id"]]

@@ -8,12 +8,10 @@ from portal.reports.exports.payments import export_payments
 from tests.api import Api, Person, create_plan, merchant, problem
 from tests.fixtures import people
 
-TODAY = clock.today("Asia/Riyadh")
-
 
 def test_a_card_payment_is_reversed_once_the_gateway_says_so(app: Flask, api: Api, amal: Person, omar: Person) -> None:
     """Before, the merchant's word was enough, and the customer was charged a second time."""
-    plan = create_plan(amal, omar.email, start_date=TODAY.isoformat())
+    plan = create_plan(amal, omar.email, start_date=clock.today("Asia/Riyadh").isoformat())
     pay = f"/api/plans/{plan['id']}/pay/"
     payment = omar.api.post(pay, {"choice": "all"}).json()
     assert payment["value_at"] and payment["gateway_reference"]
@@ -37,7 +35,7 @@ def test_api_and_file_tell_the_same_of_a_loss_and_of_a_dispute_that_was_won(
     app: Flask, amal: Person, omar: Person
 ) -> None:
     """The bank takes the whole charge although a part was refunded, and gives back what was kept and a part of it."""
-    plan = create_plan(amal, omar.email, start_date=TODAY.isoformat())
+    plan = create_plan(amal, omar.email, start_date=clock.today("Asia/Riyadh").isoformat())
     payment = omar.api.post(f"/api/plans/{plan['id']}/pay/", {"choice": "all"}).json()
     refunded = amal.api.post(f"/api/plans/{plan['id']}/refunds/", {"amount": "30.00", "reason": "Torn"})
     assert refunded.status_code == 201, refunded.text
