@@ -153,7 +153,7 @@ def test_a_work_horse_closes_its_connection_to_postgresql(
     """PostgreSQL counts the sessions whose client went away without a word, each of which is a line of its log."""
     ended, abandoned = sessions()
     running.start("worker")
-    jobs = [queue.queue_on(valkey_server.client).enqueue("portal.jobs.tasks.sweep_stuck") for _ in range(3)]
+    jobs = [queue.queue_on(valkey_server.client).enqueue("portal.jobs.tasks.purge_expired") for _ in range(3)]
     until(lambda: all(job.get_status() == "finished" for job in jobs), details=running.output)
     until(lambda: sessions()[0] >= ended + 3)
     assert sessions()[1] == abandoned
