@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 from flask import Flask
 
+from portal.domain import clock
 from portal.services.accounts import merchant_settings
 from portal.services.operations import merchant_deactivations
 from tests.api import Api, Person, create_plan, merchant, problem
@@ -186,9 +187,10 @@ def test_the_own_ids_of_payments_and_refunds(
     amal: Person, omar: Person, plan: dict[str, Any], address: str, beside: dict[str, Any]
 ) -> None:
     omar.api.post(f"/api/plans/installments/{plan['installments'][0]['id']}/pay/", {})
+    on = {"received_on": clock.today("Asia/Riyadh").isoformat()} if beside is CASH else {}
 
     def send(typed: str) -> Any:
-        body = beside | {"reason": "Why", "external_id": typed}
+        body = beside | on | {"reason": "Why", "external_id": typed}
         return amal.api.post(address.format(plan=plan["id"]), body)
 
     refuses(send, "external_id", 100)
