@@ -96,7 +96,7 @@ def _name(model: Any) -> str:
 
 
 class LateSpecTree(SpecTree):
-    """Makes the schemas when the document is asked for: at the start of a process they took an eighth of the time."""
+    """Makes the schemas when the document is asked for: they would be an eighth of a process's start."""
 
     def __init__(self, **kwargs: Any) -> None:
         self.waiting: dict[str, tuple[Any, SchemaMode]] = {}

@@ -35,12 +35,10 @@ def _sql(query: str) -> Callable[[datetime], TextClause]:
 
 
 FINDS: Final[dict[str, Callable[[datetime], ClauseElement]]] = {
-    "drain_outbox": _sql(
-        "SELECT FROM emails WHERE state IN ('waiting', 'claimed') AND next_try_at <= :now",
-    ),
+    "drain_outbox": _sql("SELECT FROM emails WHERE state IN ('waiting', 'claimed') AND next_try_at <= :now"),
     "number_events": _sql("SELECT FROM public_events WHERE number IS NULL"),
     "deliver_webhooks": _sql(
-        "SELECT FROM webhook_deliveries WHERE state IN ('waiting', 'claimed') AND next_try_at <= :now",
+        "SELECT FROM webhook_deliveries WHERE state IN ('waiting', 'claimed') AND next_try_at <= :now"
     ),
     "settle_unknown_payments": _sql("SELECT FROM payments WHERE state = 'in_flight'"),
     "settle_unknown_refunds": _sql("SELECT FROM refunds WHERE state = 'in_flight'"),
@@ -56,7 +54,7 @@ FINDS: Final[dict[str, Callable[[datetime], ClauseElement]]] = {
         WHERE NOT EXISTS (SELECT FROM entry_numbers WHERE entry_id = newest.id)"""  # noqa: S608 (a constant)
     ),
     "fold_totals": _sql(
-        "SELECT FROM due_totals WHERE NOT folded UNION ALL SELECT FROM collected_totals WHERE NOT folded",
+        "SELECT FROM due_totals WHERE NOT folded UNION ALL SELECT FROM collected_totals WHERE NOT folded"
     ),
     "follow_up_acceptances": acceptances.due_query,
     "end_lapsed_proposals": proposals.due_query,

@@ -74,8 +74,8 @@ class IdleWorker(Worker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """End a job without work at once; run any other one in a work-horse.
 
-        A job without work was never started, so only its status changes, in one command. A worker that is killed
-        before leaves it in RQ's intermediate queue, as it would any job.
+        A job without work was never started, so only its status changes, in one round trip, and it expires as a
+        finished job does. A worker that is killed before leaves it in RQ's intermediate queue, as it would any job.
         """
         if not self._watch.finds_nothing(str(job.func_name)):
             super().execute_job(job, queue)
@@ -83,6 +83,7 @@ class IdleWorker(Worker):
         with self.connection.pipeline() as pipe:
             job.set_status(JobStatus.FINISHED, pipeline=pipe)
             pipe.persist(job.key)
+            job.cleanup(job.get_result_ttl(self.default_result_ttl), pipeline=pipe, remove_from_queue=False)
             pipe.lrem(queue.intermediate_queue_key, 1, job.id)
             self.increment_successful_job_count(pipeline=pipe)
             pipe.execute()

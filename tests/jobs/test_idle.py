@@ -144,14 +144,17 @@ def test_a_database_that_is_away_lets_jobs_run():
     assert not finds_nothing(idle.Watch("postgresql+psycopg://nobody@127.0.0.1:1/none"), "open_drafts")
 
 
-def test_a_worker_ends_a_job_without_work_in_its_own_process(watch, valkey):
+@pytest.mark.parametrize(("result_ttl", "expires"), [(-1, -1), (600, 600), (0, -2)])
+def test_a_worker_ends_a_job_without_work_in_its_own_process(watch, valkey, result_ttl, expires):
+    """An entry of the schedule stays, a job that a request enqueued expires, and one that keeps no result is gone."""
     rq_queue = Queue(
         queue.NAME, connection=valkey, job_class=WorkersJob, serializer=queue.JSONSerializer, default_timeout=90
     )
-    job = rq_queue.enqueue(f"{queue.JOBS}.open_drafts")
+    job = rq_queue.enqueue(f"{queue.JOBS}.open_drafts", result_ttl=result_ttl)
     worker = IdleWorker(
         [rq_queue], connection=valkey, job_class=WorkersJob, serializer=queue.JSONSerializer, watch=watch
     )
     taken = rq_queue.fetch_job(job.id)
     worker.execute_job(taken, rq_queue)
-    assert (worker.horse_pid, taken.get_status().value, taken.return_value()) == (0, "finished", None)
+    assert (worker.horse_pid, taken.get_status(refresh=False).value, taken.return_value()) == (0, "finished", None)
+    assert valkey.ttl(job.key) == expires
