@@ -5,6 +5,7 @@ import socket
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -156,18 +157,33 @@ def read_on(client: socket.socket) -> None:
         pass
 
 
+class Places(threading.Semaphore):
+    """Places of threads that wait for clients. `when_taken` is called each time that a thread takes one."""
+
+    def __init__(self, value: int, when_taken: Callable[[], None]) -> None:
+        super().__init__(value)
+        self.when_taken = when_taken
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        is_taken = super().acquire(blocking, timeout)
+        if is_taken:
+            self.when_taken()
+        return is_taken
+
+
 def test_half_of_the_threads_wait_for_clients_at_most() -> None:
+    """The client reads only when a thread waits for it: one that read before might take nearly all of the response."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        may_wait = threading.Semaphore(0)
+        reader = threading.Thread(target=read_on, args=(theirs,))
+        may_wait = Places(0, reader.start)
         held = gunicorn_worker.HeldResponse(ours, may_wait)
         with pytest.raises(TimeoutError):
             held.sendall(b"x" * (gunicorn_worker.HELD_BYTES + 2**22))
         held.drop()
         may_wait.release()
-        reader = threading.Thread(target=read_on, args=(theirs,))
-        reader.start()
         held.sendall(b"x" * (gunicorn_worker.HELD_BYTES + 2**22))
+        may_wait.when_taken = lambda: None
         assert held.size == 0 and may_wait.acquire(blocking=False)
         ours.shutdown(socket.SHUT_WR)
         reader.join()

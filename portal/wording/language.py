@@ -59,13 +59,15 @@ def init_app(app: Flask, directory: Path) -> None:
     app.jinja_env.globals.update(language=language, text_direction=text_direction)
 
 
-@cache
 def languages(directory: str) -> tuple[str, ...]:
-    """The languages of the pages, by their codes ("en", "ar", "pt_BR"): English, and each catalogue of `directory`.
+    """The languages of the pages, by their codes ("en", "ar", "pt_BR"): English, and each catalogue of `directory`."""
+    return SOURCE, *_translated(directory)
 
-    The folder is read once, because every request asks.
-    """
-    return SOURCE, *sorted(path.parent.parent.name for path in Path(directory).glob("*/LC_MESSAGES/messages.po"))
+
+@cache
+def _translated(directory: str) -> tuple[str, ...]:
+    """The codes of the folder's catalogues. The folder is read once, because every request asks."""
+    return tuple(sorted(path.parent.parent.name for path in Path(directory).glob("*/LC_MESSAGES/messages.po")))
 
 
 def offered() -> tuple[str, ...]:
