@@ -111,7 +111,7 @@ def test_a_link_for_one_account(run: FlaskCliRunner) -> None:
     assert password_resets.find(token) is None and omar
 
 
-@pytest.mark.parametrize("answer", ["n\n", ""])
+@pytest.mark.parametrize("answer", ["n\n", pytest.param("", marks=pytest.mark.long)])
 def test_demo_data_is_not_added_to_production_without_a_yes(run: FlaskCliRunner, app: Flask, answer: str) -> None:
     """Neither after a no nor without a terminal, such as in a script."""
     url = make_url(app.config["QIST"].database_url).render_as_string(hide_password=False)

@@ -214,7 +214,9 @@ def test_a_merchant_who_also_buys_switches_hats_in_the_menu(visit: Visit, script
 
 
 @BOTH_IN_TIME
-@pytest.mark.parametrize("button", ["at the top", "in the row", "at home"])
+@pytest.mark.parametrize(
+    "button", ["at the top", *(pytest.param(button, marks=pytest.mark.long) for button in ("in the row", "at home"))]
+)
 def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, button: str) -> None:
     omar, amal = visit(scripts=scripts), visit()
     name = omar.create_account("customer", "omar")

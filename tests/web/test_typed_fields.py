@@ -213,7 +213,7 @@ def ids(app: Flask, database: str) -> dict[str, int]:
 
 @pytest.mark.parametrize(
     "setting",
-    [*SETTINGS[:3], *(pytest.param(setting, marks=pytest.mark.long) for setting in SETTINGS[3:])],
+    [SETTINGS[0], *(pytest.param(setting, marks=pytest.mark.long) for setting in SETTINGS[1:])],
     ids=lambda setting: f"{setting.address}-{setting.field}",
 )
 def test_a_setting_accepts_refuses_and_shows_the_texts_of_every_script(

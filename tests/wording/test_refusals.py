@@ -23,6 +23,8 @@ from portal.wording.refusals.sentences import in_words
 from tests.pages import pseudo_language, untranslated
 from tests.wording.raised import Raised, raised
 
+pytestmark = pytest.mark.xdist_group("house")  # several tests read the source, once in their worker
+
 VALUES = {
     "merchants": ["Amal's Bakery", "Sara's Shop"],
     "currency": "SAR",

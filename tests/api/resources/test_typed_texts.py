@@ -39,7 +39,7 @@ def register(api: Api, **more: str) -> Any:
 
 @pytest.mark.parametrize(
     ("name", "address", "beside"),
-    [*FIELDS[:4], *(pytest.param(*field, marks=pytest.mark.long) for field in FIELDS[4:])],
+    [*FIELDS[:2], *(pytest.param(*field, marks=pytest.mark.long) for field in FIELDS[2:])],
 )
 def test_a_field_accepts_and_refuses_the_texts_of_every_script(
     api: Api, amal: Person, name: str, address: str, beside: dict[str, Any]

@@ -89,6 +89,7 @@ def test_the_chart_tells_its_values_on_hover_and_focus(visit: Visit) -> None:
 
 
 @BOTH_IN_TIME
+@pytest.mark.long
 def test_lists_receipts_and_statements_print_as_clean_sheets(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(), visit(scripts=scripts)
     name = omar.create_account("customer", "omar")

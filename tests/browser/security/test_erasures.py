@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 
 
 @BOTH_IN_TIME
+@pytest.mark.long
 def test_a_customer_pays_takes_their_data_and_is_erased(visit: Visit, scripts: bool) -> None:
     amal, omar = visit(scripts=scripts), visit(scripts=scripts)
     name = omar.register("customer", "omar")

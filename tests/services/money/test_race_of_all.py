@@ -175,6 +175,7 @@ def test_eight_of_all_acts_at_once(app: Flask, figures: Figures, rounds: int) ->
     figures(f"{rounds} rounds of {AT_ONCE} of {len(ACTS)} acts at once: 0 double, 0 errors")
 
 
+@pytest.mark.long
 def test_canary_without_row_locks_it_fails(app: Flask) -> None:
     draw, wrong = random.Random(1), list[list[str]]()
     amal, omar = people.amal(), people.omar()

@@ -123,6 +123,7 @@ def test_canary_without_row_locks_the_unique_index_is_hit(app):
     assert max(charged().values()) == 1
 
 
+@pytest.mark.long
 def test_canary_without_row_locks_and_without_the_index_customers_are_charged_twice(app):
     installment_ids, omar = some_plans(ROUNDS)
     with db.engine.begin() as connection:

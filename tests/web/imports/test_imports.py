@@ -179,6 +179,7 @@ def test_a_file_over_the_bound_is_refused_on_its_page(app: Flask, amal: FlaskCli
     assert total(app, Import) == 0
 
 
+@pytest.mark.long
 def test_a_large_file_within_the_bound_is_taken(app: Flask, amal: FlaskClient) -> None:
     address = import_of(amal, spreadsheets.plans_of(5000))
     assert total(app, PlanDraft) == 5000
