@@ -1,12 +1,16 @@
 """Template filters that format values, and the variables of every template."""
 
+from collections.abc import Callable
 from datetime import date, datetime
+from functools import lru_cache
+from types import FunctionType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Flask, g, has_request_context
+from flask import Flask, g, has_request_context, request
 from flask_babel import gettext as _
 from flask_babel import pgettext
+from jinja2.runtime import Context, Macro
 
 from portal.domain import money
 from portal.domain.permissions import Permission
@@ -45,6 +49,36 @@ def init_app(app: Flask) -> None:
         app.add_template_filter(function)
         app.add_template_global(function)
     app.context_processor(shell_variables)
+    app.jinja_env.context_class = Calls
+    app.jinja_env.globals["url_for"] = _url_for(app)
+
+
+class Calls(Context):
+    """Calls macros and plain functions at once. Jinja asks each callable how it takes its context, at half the cost."""
+
+    def call(self, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+        is_macro = type(called) is Macro
+        if not is_macro and (type(called) is not FunctionType or "jinja_pass_arg" in vars(called)):
+            return super().call(called, *args, **kwargs)
+        kwargs.pop("_block_vars", None)
+        kwargs.pop("_loop_vars", None)
+        return called(self.eval_ctx, *args, **kwargs) if is_macro else called(*args, **kwargs)
+
+
+def _url_for(app: Flask) -> Callable[..., str]:
+    """url_for of templates. An address whose values are ids is made once: each page has dozens of them."""
+
+    @lru_cache(maxsize=4_096)
+    def made_once(script_root: str, endpoint: str, values: tuple[tuple[str, Any], ...]) -> str:
+        return app.url_for(endpoint, **dict(values))
+
+    def url_for(endpoint: str, **values: Any) -> str:
+        is_plain = endpoint != "static" and all(type(value) is int for value in values.values())
+        if not is_plain or not has_request_context():
+            return app.url_for(endpoint, **values)
+        return made_once(request.script_root, endpoint, tuple(values.items()))
+
+    return url_for
 
 
 def amount(minor: int, currency: str) -> str:

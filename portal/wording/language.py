@@ -17,8 +17,9 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, current_app, has_request_context, request
 from flask_babel import Babel, Domain, force_locale, get_locale
-from jinja2 import pass_context
-from jinja2.runtime import Context
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 from portal.wording.isolation import RightToLeft, isolated
 
@@ -38,10 +39,7 @@ class Catalogues(Domain):  # type: ignore[misc]
 
     def get_translations(self) -> NullTranslations:
         """The catalogue of the reader's language. Returns empty translations for English and outside of an app."""
-        locale = get_locale()
-        if locale is None:
-            return NullTranslations()
-        return _catalogue(current_app.config[DIRECTORY], str(locale))
+        return _translations()
 
 
 class Languages(Babel):  # type: ignore[misc]
@@ -54,9 +52,8 @@ def init_app(app: Flask, directory: Path) -> None:
     """Bind Flask-Babel, gettext in templates, and the globals `language` and `text_direction`."""
     app.config.setdefault(DIRECTORY, str(directory))
     Languages().init_app(app, default_locale=SOURCE, locale_selector=_reader_language)
-    for name in FUNCTIONS:
-        app.jinja_env.globals[name] = _isolating(cast(Callable[..., str], app.jinja_env.globals[name]))
-    app.jinja_env.globals.update(language=language, text_direction=text_direction)
+    app.jinja_env.globals.update({name: _sentence_function(name) for name in FUNCTIONS})
+    app.jinja_env.globals.update(_=app.jinja_env.globals["gettext"], language=language, text_direction=text_direction)
 
 
 def languages(directory: str) -> tuple[str, ...]:
@@ -132,6 +129,16 @@ def _reader_language() -> str | None:
     return match.replace("-", "_") if match else None
 
 
+def _translations() -> NullTranslations:
+    locale = get_locale()
+    return NullTranslations() if locale is None else _catalogue(current_app.config[DIRECTORY], _code(locale))
+
+
+@cache
+def _code(locale: Locale) -> str:
+    return str(locale)
+
+
 @cache
 def _catalogue(directory: str, language: str) -> NullTranslations:
     path = Path(directory, language, "LC_MESSAGES", "messages.po")
@@ -145,16 +152,22 @@ def _catalogue(directory: str, language: str) -> NullTranslations:
     return RightToLeft(compiled) if direction(language) == "rtl" else Translations(compiled)
 
 
-def _isolating(function: Callable[..., str]) -> Callable[..., str]:
-    """Jinja's function, which isolates the values in a language that runs from right to left.
+def _sentence_function(name: str) -> Callable[..., str]:
+    """A function of FUNCTIONS for templates: the sentence with its values filled in, markup where they are escaped.
 
-    With autoescaping Jinja makes markup of the sentence before it fills it in, so the catalogue's pattern is lost.
+    Jinja's own one takes the whole context, which is copied for each call within a loop. In a language that runs from
+    right to left the values are isolated here, because markup has lost the catalogue's pattern.
     """
 
-    @pass_context
-    def worded(context: Context, *message: Any, **values: Any) -> str:
-        if values and text_direction() == "rtl":
-            values = {name: isolated(value) for name, value in values.items()}
-        return function(context, *message, **values)
+    @pass_eval_context
+    def worded(evaluation: EvalContext, *message: Any, **values: Any) -> str:
+        translations = _translations()
+        sentence = getattr(translations, f"u{name}")(*message)
+        if name.endswith("ngettext"):
+            values.setdefault("num", message[-1])
+        if values and isinstance(translations, RightToLeft):
+            values = {key: isolated(value) for key, value in values.items()}
+        pattern = Markup(sentence) if evaluation.autoescape else sentence  # noqa: S704 of the source or a catalogue
+        return cast(str, pattern % values)
 
     return worded
