@@ -169,7 +169,7 @@ def _minor(merchant_id: int, typed: str) -> list[int]:
     currency = db.session.get_one(Merchant, merchant_id).home_currency
     text = re.sub(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))", "", typed.strip().removeprefix(currency).strip())
     try:
-        return [money.parse(text, currency)]
+        return [money.parse_typed(text, currency)]
     except money.BadAmount:
         return []
 

@@ -87,7 +87,7 @@ class OneLine:
 def read_amount(field: Field, currency: str) -> int:
     """The field's amount in minor units of `currency`. Raises Invalid on the field for a bad amount or zero."""
     try:
-        minor = money.parse(field.data or "", currency)
+        minor = money.parse_typed(field.data or "", currency)
     except money.BadAmount as error:
         raise Invalid(Fault(field.name, "bad_amount", about=error.about, **error.facts)) from error
     if not minor:
@@ -98,7 +98,7 @@ def read_amount(field: Field, currency: str) -> int:
 def read_limit(field: Field, currency: str) -> int | None:
     """The field's amount in minor units of `currency`, zero included; None if it is empty. Raises Invalid on it."""
     try:
-        return money.parse(field.data, currency) if (field.data or "").strip() else None
+        return money.parse_typed(field.data, currency) if (field.data or "").strip() else None
     except money.BadAmount as error:
         raise Invalid(Fault(field.name, "bad_amount", about=error.about, **error.facts)) from error
 

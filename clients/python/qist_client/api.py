@@ -621,7 +621,7 @@ class CancelledPlan(TypedDict):
     # `custom`: the installments were sent one by one.
     interval: PlanInterval
     start_date: str
-    # The amount of the first installment, if it is a deposit.
+    # The deposit, as it was agreed when the plan was made.
     deposit: str | None
     status: PlanStatus
     # Why nothing more is owed; null while the plan is active.
@@ -1398,7 +1398,7 @@ class Plan(TypedDict):
     # `custom`: the installments were sent one by one.
     interval: PlanInterval
     start_date: str
-    # The amount of the first installment, if it is a deposit.
+    # The deposit, as it was agreed when the plan was made.
     deposit: str | None
     status: PlanStatus
     # Why nothing more is owed; null while the plan is active.

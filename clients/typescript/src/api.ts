@@ -101,7 +101,7 @@ export interface CancelledPlan {
   /** `custom`: the installments were sent one by one. */
   interval: PlanInterval;
   start_date: string;
-  /** The amount of the first installment, if it is a deposit. */
+  /** The deposit, as it was agreed when the plan was made. */
   deposit: string | null;
   status: PlanStatus;
   /** Why nothing more is owed; null while the plan is active. */
@@ -874,7 +874,7 @@ export interface Plan {
   /** `custom`: the installments were sent one by one. */
   interval: PlanInterval;
   start_date: string;
-  /** The amount of the first installment, if it is a deposit. */
+  /** The deposit, as it was agreed when the plan was made. */
   deposit: string | null;
   status: PlanStatus;
   /** Why nothing more is owed; null while the plan is active. */

@@ -138,7 +138,7 @@ class Plan(Out, kw_only=True):
     num_installments: Annotated[int, Meta(description="A deposit counts.")]
     interval: Annotated[PlanInterval, Meta(description="`custom`: the installments were sent one by one.")]
     start_date: date
-    deposit: Annotated[Money | None, Meta(description="The amount of the first installment, if it is a deposit.")]
+    deposit: Annotated[Money | None, Meta(description="The deposit, as it was agreed when the plan was made.")]
     status: PlanStatus
     closed_by: Annotated[ClosedBy | None, Meta(description="Why nothing more is owed; null while the plan is active.")]
     paid: Money

@@ -1,12 +1,10 @@
 """A merchant's ledger lines as a file."""
 
-from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from sqlalchemy import Row
 
-from portal.domain.events import CancelCause, Cause
 from portal.domain.permissions import Actor
 from portal.reports.books import chart
 from portal.reports.books.journal import lines, method_code
@@ -18,21 +16,20 @@ def export_journal(
     *,
     first: date | None = None,
     last: date | None = None,
-    causes: Mapping[Cause | CancelCause, str] | None = None,
 ) -> Export:
     """The lines of the numbered entries of this merchant, by booking date. They sum to zero in each currency.
 
     `first` and `last` are booking dates, both included. Debits and credits are in columns of their own. `date` is the
     local date on which an entry is booked, which no later change of the time zone alters; `value_date` is the date that
     it belongs to, if the books were closed over that. Codes and names of accounts are those that hold on the booking
-    date. `by` is the id of the account that booked an entry, None for the system: usernames and emails change. `causes`
-    has the words for the reason of such an entry; without them the cell has the code.
+    date. `by` is the id of the account that booked an entry, None for the system: usernames and emails change. The
+    reason of such an entry is a code ("taken_back"), so that the file of a closed period is the same in every language.
     """
     merchant_id = actor.business("export")
     names = chart.naming(merchant_id)
 
     def reason(row: Row[Any]) -> Cell:
-        return (causes or {}).get(row.cause, row.cause) or (ERASED if row.reason is None else row.reason)
+        return row.cause or (ERASED if row.reason is None else row.reason)
 
     columns = [
         *plain("number"),

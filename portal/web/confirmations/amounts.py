@@ -22,7 +22,7 @@ def fill_amount(field: Field, snapshot: PlanSnapshot) -> None:
     """Take the amount of the address, `?amount=`, if it is one."""
     currency = snapshot.plan.currency
     try:
-        minor = money.parse(request.args.get("amount", ""), currency)
+        minor = money.parse_typed(request.args.get("amount", ""), currency)
     except money.BadAmount:
         return
     field.data = money.plain(minor, currency)

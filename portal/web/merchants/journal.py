@@ -15,7 +15,6 @@ from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file, text_file
 from portal.web.lists.filters import ListQuery
 from portal.web.respond import page
-from portal.wording.causes import causes
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("journal", __name__)
@@ -40,9 +39,7 @@ def export() -> ResponseReturnValue:
     if request.args.get("format") == "beancount":
         return export_beancount()
     return _file(
-        lambda first, last: csv_file(
-            "journal", export_journal(my_actor(), first=first, last=last, causes=causes()), my_merchant()
-        )
+        lambda first, last: csv_file("journal", export_journal(my_actor(), first=first, last=last), my_merchant())
     )
 
 

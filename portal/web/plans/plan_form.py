@@ -163,7 +163,7 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
     kind, currency = form.schedule.data, merchant.home_currency
     total, count, first, deposit = 0, 0, date.min, None
     try:
-        total = money.parse(form.total_amount.data or "", currency)
+        total = money.parse_typed(form.total_amount.data or "", currency)
     except money.BadAmount as error:
         faults.append(Fault("total_amount", "bad_total", about=error.about, **error.facts))
     rows, row_faults = _own_rows(form, currency) if kind == "own" else (None, [])
@@ -203,7 +203,7 @@ def _deposit(typed: str, total: int, currency: str) -> int:
     """The deposit in minor units: an amount, or a part of `total` such as "25 %", rounded half up. Raises BadAmount."""
     if part := PERCENT.fullmatch(typed):
         return (total * int(part[1]) + 50) // 100
-    return money.parse(typed, currency)
+    return money.parse_typed(typed, currency)
 
 
 def _own_rows(form: PlanForm, currency: str) -> tuple[tuple[tuple[date, int], ...], list[Fault]]:
@@ -212,7 +212,7 @@ def _own_rows(form: PlanForm, currency: str) -> tuple[tuple[tuple[date, int], ..
     for number, (_, row) in enumerate(form.typed_rows):
         due, amount = date.min, 0
         try:
-            amount = money.parse(_text(row.amount), currency)
+            amount = money.parse_typed(_text(row.amount), currency)
         except money.BadAmount as error:
             faults.append(Fault(f"installments/{number}/amount", "bad_amount", about=error.about, **error.facts))
         try:

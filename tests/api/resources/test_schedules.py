@@ -1,10 +1,12 @@
 """Deposits, own schedules and `closed_by` by the API."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+import time_machine
 
-from tests.api import Api, register
+from portal.domain import clock
+from tests.api import Api, register, sign_in
 
 TERMS = {"customer_email": "omar@example.com", "total_amount": "100.00"}
 ROWS = [{"amount": "40", "due_date": "2026-01-05"}, {"amount": 60.0, "due_date": "2026-02-01"}]
@@ -84,6 +86,20 @@ def test_all_faults_come_at_once(amal):
 )  # fmt: skip
 def test_what_does_not_fit_together_is_refused(amal, more, expected):
     assert pointers(amal.api.post("/api/plans/", TERMS | more)) == expected
+
+
+def test_a_plan_with_a_deposit_is_found_again_when_its_first_day_has_come(api, amal):
+    """Its days were right when it was made. The same body with another external_id is refused by then."""
+    start = clock.today("Asia/Riyadh") + timedelta(days=1)
+    new = TERMS | {"num_installments": 2, "start_date": start.isoformat(), "deposit": "10", "external_id": "order-1"}
+    made = amal.api.post("/api/plans/", new)
+    assert made.status_code == 201, made.text
+    with time_machine.travel(clock.now() + timedelta(days=2)):
+        later = sign_in(api, {"id": amal.id, "username": amal.username, "email": amal.email}).api
+        again = later.post("/api/plans/", new)
+        assert (again.status_code, again.json()["id"]) == (200, made.json()["id"])
+        other = later.post("/api/plans/", new | {"external_id": "order-2"})
+        assert pointers(other) == {("#/start_date", "date_after_deposit")}
 
 
 def test_the_document_names_both_ways(api):

@@ -1,5 +1,6 @@
 """Pages for giving a credit."""
 
+import pytest
 from flask import Flask
 
 from tests.web import browser_of
@@ -18,6 +19,14 @@ def test_a_credit_comes_off_the_last_installment_and_waives_it(app: Flask, datab
     assert "Waived" in page.text and "SAR 40.00 credited, the last installment first" in words(page)
     omar = words(browser_of(app, "omar").get(f"/plans/{plan}"))
     assert "SAR 6.67 of 33.33 credited, SAR 26.66 left" in omar and "Pay SAR 26.66" in omar and "It came late" in omar
+
+
+@pytest.mark.parametrize("typed", ["٤٠", "40,00", "۴۰٫۰۰", "SAR 40.00"])
+def test_an_amount_is_read_as_people_write_it(app: Flask, database: str, typed: str) -> None:
+    plan, _ = a_world(app)
+    assert "3 of 3 SAR 33.33 SAR 0.00" in words(
+        check(browser_of(app, "amal"), f"/plans/{plan}/credit", amount=typed, how="last", **WHY)
+    )
 
 
 def test_a_credit_is_spread_and_may_close_the_plan(app: Flask, database: str) -> None:

@@ -116,7 +116,9 @@ def test_acts_of_the_system_have_a_cause_and_no_stored_sentence(app: Flask, data
     for page in (f"/plans/{other}", f"/plans/{other}/statement"):
         assert taken_back in words(client.get(page)), page
     journal = {(row["kind"], row["reason"], row["by"]) for row in file_of(client, "/journal.csv")}
-    assert {("refund", overcharged, ""), ("reversal", taken_back, "")} <= journal
+    assert {("refund", "overcharged", ""), ("reversal", "taken_back", "")} <= journal
+    in_english = client.get("/journal.csv", headers={"Accept-Language": "en"})
+    assert in_english.data == client.get("/journal.csv").data, "the file does not depend on the reader's language"
     assert [row["reason"] for row in api_of(app, "/api/refunds/")] == [overcharged]
 
 
