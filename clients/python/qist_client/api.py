@@ -206,6 +206,7 @@ ErrorCode: TypeAlias = Literal[
     "not_voidable",
     "not_waiting",
     "not_wanted",
+    "not_with_change",
     "not_with_installments",
     "nothing_due",
     "nothing_owed",

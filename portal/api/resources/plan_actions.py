@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import msgspec
 from flask import Blueprint, Response
 from spectree.models import Tag
 
@@ -9,7 +10,7 @@ from portal import access
 from portal.api import amounts, idempotency, parsing, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint
-from portal.errors import NotFound
+from portal.errors import Fault, Invalid, NotFound
 from portal.reports.plans import proposals as reports
 from portal.services.adjustments import cancellations, credits, proposals, reschedules, voids, write_offs
 from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
@@ -21,12 +22,30 @@ ASKED: Final = "The customer is asked for these days. The plan is as it was."
 
 for _schema in (
     schemas.NewCredit,
-    schemas.NewReschedule,
     schemas.NewWriteOff,
     schemas.NewCancellation,
     schemas.NewVoid,
 ):
     parsing.further_faults(_schema)(amounts.reason_faults)
+
+USED: Final = {
+    "move": frozenset({"installment", "due_date"}),
+    "shift": frozenset({"days"}),
+    "split": frozenset({"due_date", "num_installments"}),
+}
+"""The fields of each change, beside the interval, which has a default."""
+
+
+def _unused(values: parsing.Values) -> list[Fault]:
+    """A fault for each field that the change does not use: an ignored one would change more than was asked for."""
+    used = USED.get(str(values.get("how")))
+    sent = [] if used is None else sorted(frozenset().union(*USED.values()) - used)
+    return [Fault(name, "not_with_change") for name in sent if values.get(name) is not None]
+
+
+@parsing.further_faults(schemas.NewReschedule)
+def _other_faults(values: parsing.Values) -> list[Fault]:
+    return amounts.reason_faults(values) + _unused(values)
 
 
 @endpoint(
@@ -101,6 +120,8 @@ def reschedule(plan_id: int, json: schemas.NewReschedule) -> Response:
     day is over.
     """
     currency = access.our_plan(caller().actor, plan_id).currency
+    if faults := _other_faults(msgspec.structs.asdict(json)):
+        raise Invalid(*faults)
     minor = amounts.read(currency, reason=json.reason, expected=json.expected)
     key = idempotency.request_key(json)
     terms = NewTerms(

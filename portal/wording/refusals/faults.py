@@ -216,6 +216,7 @@ FAULTS: Final[Table] = {
     ("date_in_past", "start_date"): _l("The first due date is today or later."),
     ("dates_not_rising", ""): _l("Choose a day after the one before."),
     ("not_with_installments", ""): _l("Leave it out: the installments say it."),
+    ("not_with_change", ""): _l("Leave it out: this change does not use it."),
     ("wrong_sum", ""): _l("These amounts sum to %(sum)s, and the total is %(total)s."),
     ("blocked", "customer_email"): _l(
         "This person takes no new plans from your business at present. They can allow it on their account’s page."

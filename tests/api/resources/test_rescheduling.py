@@ -26,6 +26,28 @@ def test_a_plan_gets_other_days_and_lists_leave_out_what_was_replaced(app, api: 
     assert [fault["pointer"] for fault in bad.json()["errors"]] == ["#/days"]
 
 
+def test_a_field_that_a_change_does_not_use_is_refused(app, api: Api):
+    """An ignored `installment` would move all of them."""
+    amal = register(api, "merchant", "amal", business_name="Amal's Bakery", home_currency="SAR")
+    plan = amal.api.post("/api/plans/", TERMS | {"start_date": "2099-01-31"}).json()
+    first = plan["installments"][0]["id"]
+    for more, unused in (
+        ({"how": "shift", "days": 7, "installment": first}, ["#/installment"]),
+        ({"how": "shift", "days": 7, "due_date": "2099-03-01", "num_installments": 2},
+         ["#/due_date", "#/num_installments"]),
+        ({"how": "move", "installment": first, "due_date": "2099-02-10", "days": 7}, ["#/days"]),
+        ({"how": "split", "due_date": "2099-02-10", "num_installments": 2, "installment": first}, ["#/installment"]),
+        ({"how": "split", "due_date": "2099-02-10", "num_installments": 2, "days": 7, "reason": ""},
+         ["#/reason", "#/days"]),
+    ):  # fmt: skip
+        refused = amal.api.post(f"/api/plans/{plan['id']}/reschedule/", {"reason": "Salary comes later", **more})
+        assert refused.status_code == 422, refused.text
+        faults = refused.json()["errors"]
+        assert [fault["pointer"] for fault in faults] == unused
+        assert {fault["code"] for fault in faults} <= {"not_with_change", "required"}
+    assert amal.api.get(f"/api/plans/{plan['id']}/").json()["installments"] == plan["installments"]
+
+
 def test_a_plan_shows_the_open_proposal_to_both_parties_until_it_is_answered_or_void(app, api: Api):
     amal = register(api, "merchant", "amal", business_name="Amal's Bakery", home_currency="SAR")
     omar = register(api, "customer", "omar")
