@@ -156,9 +156,12 @@ def revoke_of(user_id: int) -> int:
     return len(keys)
 
 
-def count_of(user_id: int) -> int:
-    """The number of live keys that this person made and can revoke now: 0 while a change of the email can be undone."""
-    if email_changes.open_until(user_id) is not None:
+def count_of(user_id: int, *, undoing: bool = False) -> int:
+    """The number of live keys that this person made and can revoke now.
+
+    While a change of the email can be undone it is 0, except for the person who undoes it.
+    """
+    if not undoing and email_changes.open_until(user_id) is not None:
         return 0
     live = select(func.count()).select_from(ApiKey).where(ApiKey.created_by == user_id, ApiKey.is_live(clock.now()))
     return db.session.scalar(live) or 0

@@ -221,6 +221,12 @@ def owner_of(token: str) -> int | None:
     return db.session.scalar(select(UserSession.user_id).where(UserSession.token_hash == digest(token)))
 
 
+def has_ended(session_id: int) -> bool:
+    """Whether this session was ended: by a sign-out, a new password or another change of what signs in."""
+    live = select(UserSession.id).where(UserSession.id == session_id, UserSession.ended_at.is_(None))
+    return db.session.scalar(live) is None
+
+
 def _is_blocked(user: User) -> bool:
     return user.is_demo and not current_app.config["QIST"].demo_logins_work
 

@@ -125,6 +125,12 @@ def factor_removed(row: Email) -> Facts:
         text = _(
             "All second factors of your account at %(host)s were removed, as an operator was asked to.", host=_host()
         )
+    elif row.data["factor"] == "new":
+        text = _(
+            "The change of the email of your account at %(host)s was undone. Second factors and recovery codes made in "
+            "the 72 hours before that change, or since, were removed. If some were yours, make new ones.",
+            host=_host(),
+        )
     return _of_factors(row, _("A second factor was turned off"), text)
 
 

@@ -100,7 +100,8 @@ def add(user_id: int, browser: str, credential: str, *, name: str, keep_session_
 
     The account's first factor ends its sessions, but `keep_session_id`, and its API tokens.
     Refuses: Invalid on name (missing or malformed) and credential (passkey_refused: not signed for this challenge, by
-    another browser, or too late; passkey_known); too_many_passkeys; email_changed; busy.
+    another browser, or too late; passkey_known); too_many_passkeys; email_changed; forbidden (the session has ended);
+    busy.
     """
     if faults := text_faults("name", name, if_empty=Fault("name", "required", about="passkey")):
         raise Invalid(*faults)
@@ -145,7 +146,7 @@ def remove(user_id: int, passkey_id: int, *, keep_session_id: int | None = None)
     """Remove a passkey. Without another factor the recovery codes end, too.
 
     Ends the account's sessions, but `keep_session_id`, and its API tokens.
-    Refuses: not_found (also another account's); email_changed; last_factor; busy.
+    Refuses: not_found (also another account's); email_changed; forbidden (the session has ended); last_factor; busy.
     """
     second_factors.lock(user_id)
     row = db.session.scalar(select(Passkey).where(Passkey.id == passkey_id, Passkey.user_id == user_id))

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import delete, func, select, update
@@ -35,9 +36,12 @@ def use_inside(user_id: int, code: str) -> bool:
     return db.session.scalar(used) is not None
 
 
-def end_inside(user_id: int) -> None:
-    """Inside a unit of work: delete the account's codes."""
-    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+def end_inside(user_id: int, *, since: datetime | None = None) -> int:
+    """Inside a unit of work: delete the account's codes, or those made at `since` or later. Returns how many."""
+    mine = [RecoveryCode.user_id == user_id]
+    if since is not None:
+        mine.append(RecoveryCode.created_at >= since)
+    return len(db.session.execute(delete(RecoveryCode).where(*mine).returning(RecoveryCode.id)).all())
 
 
 def count_left(user_id: int) -> int:

@@ -17,7 +17,7 @@ from flask import current_app
 from sqlalchemy import delete, exists, func, or_, select
 
 from portal.domain import clock
-from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.errors import Fault, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Passkey, SecurityEvent, TotpSecret, User
 from portal.models.security.second_factors import MAX_WRONG_CODES
@@ -112,7 +112,8 @@ def confirm_app(user_id: int, code: str, *, keep_session_id: int | None = None) 
     """Turn the app on, by its first code. Returns new recovery codes, shown once; none if the account has some.
 
     The account's first factor ends its sessions, but `keep_session_id`, and its API tokens: they showed no factor.
-    Refuses: not_found (nothing is being set up); Invalid on code (wrong); email_changed; busy.
+    Refuses: not_found (nothing is being set up); Invalid on code (wrong); email_changed; forbidden (the session has
+    ended); busy.
     """
     lock(user_id)
     row = db.session.get(TotpSecret, user_id)
@@ -132,6 +133,7 @@ def added(user_id: int, factor: Factor, keep_session_id: int | None) -> list[str
 
     The first one ends the account's other sessions and its API tokens.
     """
+    _require_session(keep_session_id)
     now = state(user_id)
     if (now.app_since is not None) + now.passkeys == 1:
         sessions.end_access(user_id, keep_session_id=keep_session_id)
@@ -146,7 +148,7 @@ def remove_app(user_id: int, *, keep_session_id: int | None = None) -> None:
     """Turn the app off. Without another factor the recovery codes end, too.
 
     Ends the account's sessions, but `keep_session_id`, and its API tokens.
-    Refuses: not_found; email_changed; last_factor (`is_missing`); busy.
+    Refuses: not_found; email_changed; forbidden (the session has ended); last_factor (`is_missing`); busy.
     """
     lock(user_id)
     row = db.session.get(TotpSecret, user_id)
@@ -159,6 +161,7 @@ def remove_app(user_id: int, *, keep_session_id: int | None = None) -> None:
 
 def removed(user_id: int, factor: Factor, keep_session_id: int | None) -> None:
     """Inside a unit of work: record and mail the end of a factor. The account's other sessions and API tokens end."""
+    _require_session(keep_session_id)
     user = db.session.get_one(User, user_id)
     if is_missing(user, is_member=bool(user.memberships)):
         raise Refused("last_factor")
@@ -167,6 +170,24 @@ def removed(user_id: int, factor: Factor, keep_session_id: int | None) -> None:
     sessions.end_access(user_id, keep_session_id=keep_session_id)
     security_events.record("factor_removed", user_id, factor=factor)
     tell("factor_removed", user_id, factor=factor)
+
+
+def remove_since(user_id: int, since: datetime) -> None:
+    """Inside a unit of work that locked the account: remove the factors and recovery codes made at `since` or later.
+
+    Older ones stay. An app that is being set up goes, whenever that began. Its caller ends the account's sessions.
+    """
+    mine = TotpSecret.user_id == user_id, or_(TotpSecret.confirmed_at.is_(None), TotpSecret.confirmed_at >= since)
+    apps = db.session.scalars(delete(TotpSecret).where(*mine).returning(TotpSecret.confirmed_at)).all()
+    new = Passkey.user_id == user_id, Passkey.created_at >= since
+    passkeys = db.session.scalars(delete(Passkey).where(*new).returning(Passkey.id)).all()
+    factors: list[Factor] = ["app" for confirmed_at in apps if confirmed_at is not None]
+    factors += ["passkey" for _ in passkeys]
+    codes = recovery_codes.end_inside(user_id, since=since if is_on(user_id) else None)
+    for factor in factors:
+        security_events.record("factor_removed", user_id, factor=factor)
+    if factors or codes:
+        tell("factor_removed", user_id, factor="new")
 
 
 @unit_of_work
@@ -240,6 +261,12 @@ def typed(code: str) -> str:
     """A code as it is compared: letters in lower case and ASCII digits, without blanks and hyphens."""
     plain = unicodedata.normalize("NFKC", code[:200])
     return "".join(str(unicodedata.digit(sign, sign)).lower() for sign in plain if sign.isalnum())
+
+
+def _require_session(session_id: int | None) -> None:
+    """Refuses: forbidden, once the session has ended: a reset or an undo was first while the request waited for it."""
+    if session_id is not None and sessions.has_ended(session_id):
+        raise Forbidden()
 
 
 def _step_of(secret: str, code: str) -> int | None:

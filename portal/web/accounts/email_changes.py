@@ -5,11 +5,12 @@ The link's address holds its token, so its pages send no Referer and no cache st
 
 from flask import Blueprint, Response, flash, url_for
 from flask_babel import gettext as _
-from wtforms import EmailField, PasswordField
+from wtforms import BooleanField, EmailField, PasswordField
 
 from portal.errors import Invalid, NotFound, Refused
 from portal.models import EmailChange
-from portal.services.accounts import email_changes, proofs
+from portal.services.accounts import api_keys, email_changes, proofs
+from portal.services.security import email_undos
 from portal.web import rate_limits
 from portal.web.accounts.email_proofs import asker
 from portal.web.authorization import login_needed, me
@@ -30,6 +31,7 @@ class ChangeForm(Form):
 
 class UndoForm(Form):
     new_password = PasswordField(_l("New password"), [Needed(_l("Enter a new password."))])
+    revoke_keys = BooleanField(_l("Also revoke the API keys that you made"))
 
 
 @bp.get("/account/email")
@@ -72,7 +74,7 @@ def edit(undo_token: str) -> Response:
 @bp.post("/email-undos/<undo_token>")
 @rate_limits.resetting
 def undo(undo_token: str) -> Response:
-    """Give the account its old email back, and end every session of it."""
+    """Give the account its old email back, and end every session and every new factor of it."""
     form = UndoForm()
     change = email_changes.find(undo_token)
     if change is None:
@@ -80,7 +82,7 @@ def undo(undo_token: str) -> Response:
     if not form.validate():
         return _undo_page(change, undo_token, form, 422)
     try:
-        email_changes.undo(undo_token, new_password=form.new_password.data or "")
+        email_undos.undo(undo_token, new_password=form.new_password.data or "", revoke_keys=bool(form.revoke_keys.data))
     except NotFound:
         return _closed()
     except Invalid as invalid:
@@ -105,7 +107,10 @@ def _page(form: ChangeForm, status: int, *, problem: str = "") -> Response:
 
 
 def _undo_page(change: EmailChange, token: str, form: UndoForm, status: int) -> Response:
-    return confidential(page("accounts/email_changes_edit.html", status, form=form, change=change, token=token))
+    keys = api_keys.count_of(change.user_id, undoing=True)
+    return confidential(
+        page("accounts/email_changes_edit.html", status, form=form, change=change, token=token, keys=keys)
+    )
 
 
 def _closed() -> Response:

@@ -16,6 +16,7 @@ from portal.services.accounts import accounts, api_keys, email_changes, password
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import delivery
+from portal.services.security import email_undos
 from tests.fixtures import people
 from tests.fixtures import proofs as mailed_proofs
 from tests.fixtures.concurrency import at_once
@@ -157,7 +158,7 @@ def test_a_username_that_is_the_email_follows(context):
     nadia = accounts.register(NewAccount("customer", "nadia@example.com", "nadia@example.com", people.PASSWORD))
     mailed_proofs.change(nadia, NEW)
     assert user_of(nadia).username == NEW
-    email_changes.undo(an_undo_link(), new_password=NEXT)
+    email_undos.undo(an_undo_link(), new_password=NEXT)
     assert user_of(nadia).username == "nadia@example.com"
 
 
@@ -166,7 +167,7 @@ class TestUndo:
         mailed_proofs.change(omar, NEW)
         link = an_undo_link()
         thief, pair = sessions.start(omar), tokens.start(omar)
-        assert email_changes.undo(link, new_password=NEXT) == omar
+        assert email_undos.undo(link, new_password=NEXT) == omar
         assert (user_of(omar).email, user_of(omar).is_proven) == ("omar@example.com", True)
         assert sessions.find(thief) is None
         with pytest.raises(tokens.BadToken):
@@ -183,18 +184,18 @@ class TestUndo:
             mailed_proofs.change(omar, NEW)
             link = an_undo_link()
             time.move_to(now + timedelta(hours=72))
-            assert refusal(email_changes.undo, link, new_password=NEXT) == "not_found"
+            assert refusal(email_undos.undo, link, new_password=NEXT) == "not_found"
             time.move_to(now + timedelta(hours=72, seconds=-1))
-            assert refusal(email_changes.undo, link, new_password="short") == "password_too_short"
-            assert email_changes.undo(link, new_password=NEXT) == omar
-            assert refusal(email_changes.undo, link, new_password=NEXT) == "not_found"
+            assert refusal(email_undos.undo, link, new_password="short") == "password_too_short"
+            assert email_undos.undo(link, new_password=NEXT) == omar
+            assert refusal(email_undos.undo, link, new_password=NEXT) == "not_found"
 
     def test_it_wins_over_a_password_that_was_changed_since(self, omar):
         mailed_proofs.change(omar, NEW)
         link = an_undo_link()
         accounts.change_password(omar, current=people.PASSWORD, new="nine purple kites", keep_session_id=None)
         reset = password_resets.make(omar)
-        email_changes.undo(link, new_password=NEXT)
+        email_undos.undo(link, new_password=NEXT)
         assert password_resets.find(reset) is None
         assert sessions.authenticate("omar", NEXT) == omar
 
@@ -238,13 +239,13 @@ class TestUndo:
     def test_undone_at_once_it_is_undone_once(self, app, omar):
         mailed_proofs.change(omar, NEW)
         link = an_undo_link()
-        results = at_once(app, [lambda: email_changes.undo(link, new_password=NEXT) for _ in range(4)])
+        results = at_once(app, [lambda: email_undos.undo(link, new_password=NEXT) for _ in range(4)])
         assert sorted(type(result).__name__ for result in results) == ["NotFound"] * 3 + ["int"]
 
     def test_an_unknown_link_is_refused(self):
         for token in ("", "x", "\x00", "\ud800"):
             with pytest.raises(NotFound):
-                email_changes.undo(token, new_password=NEXT)
+                email_undos.undo(token, new_password=NEXT)
 
 
 def test_both_addresses_are_told(app, omar):
@@ -255,7 +256,7 @@ def test_both_addresses_are_told(app, omar):
         assert set(texts) == {"omar@example.com", NEW}
         assert "/email-undos/" in texts["omar@example.com"] and "/email-undos/" not in texts[NEW]
         link = texts["omar@example.com"].split("/email-undos/")[1].split()[0]
-        email_changes.undo(link, new_password=NEXT)
+        email_undos.undo(link, new_password=NEXT)
         delivery.drain()
         assert (catcher.mails[-1]["To"], "undone" in catcher.mails[-1]["Subject"]) == (NEW, True)
 

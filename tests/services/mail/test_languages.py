@@ -21,6 +21,7 @@ from portal.services.payments import automatic, manual_payments, payment_methods
 from portal.services.plans import customer_emails, plans, shop_reports
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders
+from portal.services.security import email_undos
 from portal.services.team import invitations as team
 from portal.services.team import members
 from portal.wording import language
@@ -108,7 +109,7 @@ def change_email(user_id, email):
     mailed_proofs.change(user_id, email)
     delivery.drain()
     change_id = db.session.scalar(db.select(db.func.max(EmailChange.id)))
-    email_changes.undo(email_changes.issue(change_id), new_password="nine purple kites")
+    email_undos.undo(email_changes.issue(change_id), new_password="nine purple kites")
 
 
 @pytest.mark.usefixtures("in_pseudo_language")

@@ -5,10 +5,11 @@ from flask.testing import FlaskClient
 
 from portal.extensions import db
 from portal.models import EmailChange
-from portal.services.accounts import email_changes
-from tests.fixtures import people
+from portal.services.accounts import api_keys, email_changes
+from tests.fixtures import people, proofs
 from tests.fixtures.people import PASSWORD
 from tests.fixtures.proofs import mailed
+from tests.services.security import factors
 from tests.web import browser_of, sign_in
 
 NEW = {"email": "new@example.com", "current_password": PASSWORD}
@@ -51,6 +52,23 @@ def test_an_email_is_changed_by_code_and_undone_by_link(app: Flask, client: Flas
     assert browser.get("/account/email").status_code == 303
     assert sign_in(client, "omar@example.com", "eleven red kites").location == "/home"
     assert client.post(path, data={"new_password": "nine purple kites"}).status_code == 404
+
+
+def test_the_undo_takes_a_new_factor_away_and_offers_to_revoke_keys(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        amal = people.amal()
+        api_keys.create(people.owner(amal), name="Till")
+        factors.turn_on(amal)
+        proofs.change(amal, "thief@example.com")
+    path = undo_path(app)
+    page = client.get(path)
+    assert "made in the 72 hours before the change, or since, are removed" in page.text
+    assert "Also revoke the API keys" in page.text and "1 key works now." in page.text
+    assert client.post(path, data={"new_password": "eleven red kites", "revoke_keys": "1"}).location == "/login"
+    assert sign_in(client, "amal", "eleven red kites").location == "/dashboard"
+    page = client.get("/account/security-events")
+    assert "turned a second factor off: an authenticator app." in page.text
+    assert "revoked the API key" in page.text
 
 
 def test_faults_stand_beside_their_fields(app: Flask, database: str) -> None:
