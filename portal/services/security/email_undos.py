@@ -1,7 +1,7 @@
 """The undo of a change of an account's email, by the link that the old address got.
 
-It takes back what a thief of the account may have made: sessions, tokens and links, and the factors that were new when
-the email changed.
+It takes back what a thief of the account may have made: sessions, tokens and links, and the factors and the calendar's
+address that were new when the email changed.
 """
 
 from sqlalchemy import update
@@ -19,9 +19,9 @@ from portal.services.unit_of_work import end_reading, unit_of_work
 def undo(token: str, *, new_password: str, revoke_keys: bool = False) -> int:
     """Give the account its old email back, with a new password, and end its sessions, API tokens and links.
 
-    Removes the factors that the account got within email_changes.UNDO before the change, or since. `revoke_keys` also
-    revokes the API keys that the account made. Returns the user's id. Refuses: not_found (the link is unknown, used or
-    lapsed); Invalid on new_password; busy.
+    Removes the factors and the calendar's address that the account got within email_changes.UNDO before the change, or
+    since. `revoke_keys` also revokes the API keys that the account made. Returns the user's id. Refuses: not_found (the
+    link is unknown, used or lapsed); Invalid on new_password; busy.
     """
     change = email_changes.find(token)
     if change is None:
@@ -51,7 +51,10 @@ def _undo(token: str, email: str, old_email: str, password_hash: str, revoke_key
     proofs = update(EmailProof).where(EmailProof.user_id == user.id, EmailProof.ended_at.is_(None))
     db.session.execute(proofs.values(ended_at=now))
     sessions.end_access(user.id)
-    second_factors.remove_since(user.id, change.created_at - email_changes.UNDO)
+    since = change.created_at - email_changes.UNDO
+    second_factors.remove_since(user.id, since)
+    if user.calendar_made_at is not None and user.calendar_made_at >= since:
+        user.calendar_hash = user.calendar_made_at = None
     if revoke_keys:
         api_keys.revoke_of(user.id)
     security_events.record("email_change_undone", user.id, change=change.id)

@@ -11,6 +11,7 @@ from portal.errors import Forbidden, Invalid
 from portal.extensions import db
 from portal.models import ApiKey, EmailChange, RecoveryCode, SecurityEvent, TotpSecret
 from portal.services.accounts import api_keys, email_changes, password_resets, sessions
+from portal.services.dues import calendar_feeds
 from portal.services.mail import delivery
 from portal.services.security import email_undos, passkeys, second_factors
 from tests.fixtures import operations, people, proofs
@@ -124,6 +125,18 @@ def test_an_app_that_is_being_set_up_ends_whenever_it_began(omar):
         undo(omar)
         assert db.session.get(TotpSecret, omar) is None
     assert removed(omar) == [] and "factor_removed" not in operations.mails_to(omar)
+
+
+@pytest.mark.parametrize(("days", "stays"), [(4, True), (2, False), (0, False)])
+def test_a_new_address_of_the_calendar_ends_too(omar, days, stays):
+    now = clock.now()
+    with time_machine.travel(now, tick=False) as time:
+        calendar = calendar_feeds.make(omar) if days else ""
+        time.move_to(now + timedelta(days=days))
+        proofs.change(omar, THIEF)
+        calendar = calendar or calendar_feeds.make(omar)
+        undo(omar)
+        assert (calendar_feeds.find(calendar) is not None) == stays
 
 
 def test_factors_of_others_stay(omar, amal):
