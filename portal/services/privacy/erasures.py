@@ -11,16 +11,12 @@ from typing import Final, Literal
 
 from flask import current_app
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
     Select,
-    Text,
     and_,
     delete,
     exists,
     func,
-    literal,
-    literal_column,
     or_,
     select,
     update,
@@ -70,7 +66,7 @@ from portal.models import (
 )
 from portal.services import security_events
 from portal.services.accounts import passwords
-from portal.services.privacy import imported
+from portal.services.privacy import imported, stored_answers
 from portal.services.unit_of_work import end_reading, unit_of_work
 
 DOMAIN: Final = "erased.invalid"
@@ -82,8 +78,6 @@ NOT_YOURS: Final = "plan_not_yours"
 """The kind of that mail."""
 PEOPLE: Final = 100
 """People without an account whom one run erases."""
-
-_EMAIL_IN_ANSWER: Final = literal_column("'{fields,plan,customer_email}'::text[]", ARRAY(Text))
 
 Outcome = Literal["erased", "erased_before", "unknown", "still_owner"]
 
@@ -154,7 +148,7 @@ def erase_again(user_id: int, created_at: datetime, erased_at: datetime, email_h
     user = _lock(user_id)
     if email_hash is not None:
         for email_key in imported.keys_of(email_hash):
-            imported.forget(email_key)
+            imported.forget(email_key, _placeholder())
     if user is None or user.created_at != created_at:
         return "unknown"
     if user.erased_at is not None:
@@ -213,7 +207,7 @@ def purge_unclaimed(limit: int = 10_000) -> int:
         now = clock.now()
         db.session.add(Erasure(user_id=user.id, created_at=user.created_at, erased_at=now))
         db.session.execute(delete(Email).where(Email.to_user_id == user.id))
-        user.email = f"erased-{secrets.token_hex(16)}@{DOMAIN}"
+        user.email = _placeholder()
         user.email_proven_at, user.erased_at, user.deactivated_at = None, now, now
     return len(left)
 
@@ -254,13 +248,12 @@ def _owned_alone(user_id: int) -> Select[int]:
 
 
 def _make_tombstone(user: User, erased_at: datetime) -> None:
-    email_key, now = user.email_key, clock.now()
-    placeholder = f"erased-{secrets.token_hex(16)}@{DOMAIN}"
+    email_key, now, placeholder = user.email_key, clock.now(), _placeholder()
     plans = select(Plan.id).where(Plan.customer_id == user.id)
     row = Erasure(user_id=user.id, created_at=user.created_at, erased_at=erased_at)
     row.email_hash = imported.hash_of(email_key)
     db.session.add(row)
-    _change_stored_answers(user.id, placeholder)
+    stored_answers.blank(user.id, placeholder)
     _delete_mails(user.id, email_key)
     _blank_webhooks(user.id)
     security_events.erase_origins(user.id)
@@ -296,9 +289,13 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     for of_person in (EmailProof.user_id, EmailChange.user_id):
         db.session.execute(delete(of_person.class_).where(of_person == user.id))
     db.session.execute(delete(EmailProof).where(EmailProof.user_id.is_(None), EmailProof.email_key == email_key))
-    imported.forget(email_key)
+    imported.forget(email_key, placeholder)
     db.session.execute(update(OperatorAct).where(_names(user.id)).values(reason=None, detail=None))
     user.early_reminders, user.erased_at, user.deactivated_at = False, erased_at, user.deactivated_at or erased_at
+
+
+def _placeholder() -> str:
+    return f"erased-{secrets.token_hex(16)}@{DOMAIN}"
 
 
 def _names(user_id: int) -> ColumnElement[bool]:
@@ -342,20 +339,3 @@ def _blank_webhooks(user_id: int) -> None:
     plans = select(Plan.id).where(Plan.customer_id == user_id)
     deliveries = select(WebhookDelivery.id).join(PublicEvent).where(PublicEvent.plan_id.in_(plans))
     db.session.execute(update(WebhookAttempt).where(WebhookAttempt.delivery_id.in_(deliveries)).values(excerpt=""))
-
-
-def _change_stored_answers(user_id: int, placeholder: str) -> None:
-    """Replace the person's email in the stored answers of businesses that made a plan for them in the last 24 hours."""
-    businesses = select(Customer.merchant_id).where(Customer.user_id == user_id)  # also of plans that went elsewhere
-    callers = select(Membership.user_id).where(Membership.merchant_id.in_(businesses))
-    makers = select(ApiKey.created_by).where(ApiKey.merchant_id.in_(businesses))
-    path = IdempotencyKey.result["fields"]["plan"]["customer_id"]
-    db.session.execute(
-        update(IdempotencyKey)
-        .where(
-            or_(IdempotencyKey.user_id.in_(callers), IdempotencyKey.user_id.in_(makers)),
-            path.astext == str(user_id),
-        )
-        .values(result=func.jsonb_set(IdempotencyKey.result, _EMAIL_IN_ANSWER, func.to_jsonb(literal(placeholder))))
-        .execution_options(synchronize_session=False)
-    )

@@ -12,13 +12,15 @@ from sqlalchemy import ColumnElement, delete, func, literal, or_, select
 from portal.domain.tokens import derive
 from portal.extensions import db
 from portal.models import Contact, Import, PlanDraft
+from portal.services.privacy import stored_answers
 
 _UNICODE: Final = "pg_c_utf8"
 """A collation that knows the case of every script."""
 
 
-def forget(email_key: str) -> None:
-    """Inside a unit of work: delete what businesses imported about this email."""
+def forget(email_key: str, placeholder: str) -> None:
+    """Inside a unit of work: delete what businesses imported about this email. Stored answers get the placeholder."""
+    stored_answers.blank_drafts(email_key, placeholder)
     db.session.execute(delete(PlanDraft).where(_key_of_draft() == email_key))
     db.session.execute(delete(Contact).where(Contact.email_key == email_key))
     local, _, domain = email_key.rpartition("@")
