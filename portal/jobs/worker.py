@@ -16,7 +16,7 @@ from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker, worker_registration
-from rq.exceptions import StopRequested
+from rq.exceptions import DeserializationError, StopRequested
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from sqlalchemy.orm import configure_mappers
@@ -77,7 +77,18 @@ class IdleWorker(Worker):
         A job without work was never started, so only its status changes, in one round trip, and it expires as a
         finished job does. A worker that is killed before leaves it in RQ's intermediate queue, as it would any job.
         """
-        if not self._watch.finds_nothing(str(job.func_name)):
+        try:
+            name = str(job.func_name)
+            is_needed = not self._watch.finds_nothing(name)
+        except DeserializationError:  # RQ lets it fail in the work-horse
+            is_needed = True
+        except StopRequested:  # a signal during the look, when nothing has begun
+            with self.connection.pipeline() as pipe:
+                pipe.lrem(queue.intermediate_queue_key, 1, job.id)
+                queue.push_job_id(job.id, pipeline=pipe, at_front=True)
+                pipe.execute()
+            raise
+        if is_needed:
             super().execute_job(job, queue)
             return
         with self.connection.pipeline() as pipe:
@@ -87,7 +98,7 @@ class IdleWorker(Worker):
             pipe.lrem(queue.intermediate_queue_key, 1, job.id)
             self.increment_successful_job_count(pipeline=pipe)
             pipe.execute()
-        counters.job(str(job.func_name).rpartition(".")[2], "done", 0.0)
+        counters.job(name.rpartition(".")[2], "done", 0.0)
 
 
 def run(app: Flask) -> None:
@@ -106,7 +117,8 @@ def run(app: Flask) -> None:
     with app.app_context():
         level = "WARNING" if settings.log_level == "info" else settings.log_level.upper()
         is_tidy = functools.partial(queue_housekeeping.is_tidy, connection)
-        watch = idle.Watch(settings.database_url or "", callbacks.due_query(), is_tidy)
+        limit = functools.partial(queue.time_limit, idle.LOOK_SECONDS, idle.TooLong)
+        watch = idle.Watch(settings.database_url or "", callbacks.due_query(), is_tidy, limit)
         configure_mappers()  # once, and not in each work-horse
         gc.collect()
         gc.freeze()  # a collection in a work-horse would write to what it shares with this process

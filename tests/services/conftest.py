@@ -11,14 +11,18 @@ from flask import current_app
 from portal import queue
 from portal.extensions import db
 from portal.jobs import idle
+from portal.services import events
 from portal.services.adjustments import proposals
 from portal.services.agreements import acceptances
+from portal.services.books import numbers, totals
+from portal.services.mail import delivery
 from portal.services.maintenance import queue_housekeeping, watchdog
 from portal.services.notices import digests
 from portal.services.operations import lost_factors
-from portal.services.payments import automatic
-from portal.services.plans import lateness
+from portal.services.payments import automatic, outcomes, refunds
+from portal.services.plans import drafts, lateness
 from portal.services.reminders import reminders
+from portal.services.webhooks import delivery as webhooks
 from portal.valkey import connections
 
 WORK: dict[str, tuple[ModuleType, str]] = {
@@ -31,6 +35,14 @@ WORK: dict[str, tuple[ModuleType, str]] = {
     "remove_lost_factors": (lost_factors, "remove_due"),
     "collect_automatic_payments": (automatic, "collect_automatic_payments"),
     "sweep_stuck": (watchdog, "sweep"),
+    "settle_unknown_payments": (outcomes, "settle_unknown_payments"),
+    "settle_unknown_refunds": (refunds, "settle_unknown_refunds"),
+    "drain_outbox": (delivery, "drain"),
+    "number_events": (events, "number_new"),
+    "number_entries": (numbers, "number_all"),
+    "deliver_webhooks": (webhooks, "deliver_due"),
+    "open_drafts": (drafts, "open_all"),
+    "fold_totals": (totals, "fold_all"),
 }
 """By job: the function that does its work."""
 

@@ -8,7 +8,7 @@ apart: due sums recorded in this month and before it; collected amounts by the h
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, select, text, union_all
+from sqlalchemy import CompoundSelect, func, select, text, union_all
 
 from portal.domain import clock
 from portal.extensions import db
@@ -76,13 +76,18 @@ def fold(merchant_id: int) -> None:
     db.session.execute(_FOLD_COLLECTED, limits | {"before": before})
 
 
-def fold_all() -> int:
-    """Fold the sums of at most BATCH businesses with FRESH new rows or more. Returns how many it folded."""
+def due_query(_now: datetime) -> CompoundSelect[int]:
+    """The businesses with FRESH new rows or more in one of the tables, twice for both."""
     fresh = [
         select(table.merchant_id).where(~table.folded).group_by(table.merchant_id).having(func.count() >= FRESH)
         for table in (DueTotal, CollectedTotal)
     ]
-    ids = sorted(set(db.session.scalars(union_all(*fresh))))[:BATCH]
+    return union_all(*fresh)
+
+
+def fold_all() -> int:
+    """Fold the sums of at most BATCH businesses with FRESH new rows or more. Returns how many it folded."""
+    ids = sorted(set(db.session.scalars(due_query(clock.now()))))[:BATCH]
     return sweeps.sweep(ids, fold, budget=BUDGET, event="totals.not_folded", field="merchant_id")
 
 

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import structlog
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 
 from portal import queue
 from portal.domain import clock, identifiers, typed_text
@@ -234,6 +234,12 @@ def _open_of(merchant_id: int, stop: float) -> int:
     if waiting:
         _wait(waiting)
     return looked_at
+
+
+def due_query(_now: datetime) -> Select[int]:
+    """The drafts that may become plans now."""
+    query = select(PlanDraft.id).join(Merchant, Merchant.id == PlanDraft.merchant_id)
+    return query.where(PlanDraft.is_ready(), _is_untried())
 
 
 def _is_untried() -> ColumnElement[bool]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 from flask import current_app
-from sqlalchemy import Select, Subquery, case, delete, func, or_, select, true
+from sqlalchemy import Select, delete, or_, select
 
 from portal.domain import clock
 from portal.domain.identifiers import public_id
@@ -25,7 +25,7 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import webhooks
 from portal.gateways.webhooks import Reply, Request, Resolve
-from portal.models import Membership, Merchant, PublicEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from portal.models import Membership, PublicEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from portal.models.public_events import PREFIX as EVENT_PREFIX
 from portal.models.webhooks import EXCERPT, PENDING_DELIVERIES, DisabledFor
 from portal.reports import events
@@ -33,7 +33,7 @@ from portal.services import emails
 from portal.services.idempotency import RequestKey
 from portal.services.results import Result
 from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
-from portal.services.webhooks import endpoints, signing_secrets
+from portal.services.webhooks import endpoints, signing_secrets, turns
 
 log = structlog.get_logger(__name__)
 
@@ -48,12 +48,8 @@ FAILING: Final = timedelta(days=5)
 BATCH: Final = 16
 AT_ONCE: Final = 8
 """Requests at the same time."""
-OF_ONE_ENDPOINT: Final = 4
-"""Deliveries of one endpoint in a batch, so that a slow one does not hold up the others."""
 CANDIDATES: Final = 4 * BATCH
 """Rows among which a batch is locked, so that several workers find some each."""
-LATE: Final = timedelta(hours=1)
-"""The time after an endpoint was disabled in which an event that was being committed may still add a delivery."""
 LEASE: Final = timedelta(minutes=2)
 """Duration of a claim: longer than the requests of a batch and their marks."""
 BUDGET: Final = 15.0
@@ -152,7 +148,7 @@ def purge(limit: int = 10_000) -> int:
 @unit_of_work
 def _claim(limit: int) -> list[_Claim]:
     now = clock.now()
-    chosen = _candidates(now)
+    chosen = turns.candidates(now, CANDIDATES)
     query = (
         select(WebhookDelivery)
         .join(chosen, chosen.c.id == WebhookDelivery.id)
@@ -175,40 +171,6 @@ def _claim(limit: int) -> list[_Claim]:
         row.state, row.attempts, row.next_try_at = "claimed", row.attempts + 1, now + LEASE
         claims.append(_Claim(row.id, row.attempts, row.endpoint_id, row.event_id))
     return claims
-
-
-def _candidates(now: datetime) -> Subquery:
-    """Due deliveries in the order of their turns: `turn` is the place among those of the same business.
-
-    Each endpoint gives its OF_ONE_ENDPOINT oldest, and one that gave no answer gives one. So a claim reads a few rows
-    of each endpoint, however many wait, and none of a deactivated business.
-    """
-    due = (
-        select(WebhookDelivery.id, WebhookDelivery.next_try_at)
-        .where(WebhookDelivery.endpoint_id == WebhookEndpoint.id, WebhookDelivery.is_due(now))
-        .order_by(WebhookDelivery.next_try_at, WebhookDelivery.id)
-        .limit(OF_ONE_ENDPOINT)
-        .lateral()
-    )
-    age = due.c.next_try_at, due.c.id
-    place = func.row_number().over(partition_by=WebhookEndpoint.id, order_by=age).label("place")
-    most = case((WebhookEndpoint.unreached > 0, 1), else_=OF_ONE_ENDPOINT).label("most")
-    ranked = (
-        select(*age, WebhookEndpoint.merchant_id, place, most)
-        .select_from(WebhookEndpoint)
-        .join(Merchant, Merchant.id == WebhookEndpoint.merchant_id)
-        .join(due, true())
-        .where(
-            Merchant.deactivated_at.is_(None),
-            or_(WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.disabled_at > now - LATE),
-            or_(WebhookEndpoint.paused_until.is_(None), WebhookEndpoint.paused_until <= now),
-        )
-        .subquery()
-    )
-    order = ranked.c.next_try_at, ranked.c.id
-    turn = func.row_number().over(partition_by=ranked.c.merchant_id, order_by=(ranked.c.place, *order)).label("turn")
-    chosen = select(*order, turn).where(ranked.c.place <= ranked.c.most)
-    return chosen.order_by(turn, *order).limit(CANDIDATES).subquery()
 
 
 def _compose(claims: Sequence[_Claim]) -> dict[_Claim, Request]:

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,7 +15,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from portal import queue
 from portal.extensions import db
+from portal.jobs import idle
 from portal.metrics.figures import Reader
 from portal.models import Installment
 from portal.services.accounts import tokens
@@ -55,6 +57,12 @@ def pgbouncer(**options: str) -> Iterator[str]:
         process.kill()
         process.wait(HANG_SECONDS)
         shutil.rmtree(folder)
+
+
+def test_the_worker_looks_for_work_through_it(app: Flask, database: str) -> None:
+    """It refuses startup options."""
+    with pgbouncer(default_pool_size="5") as url, closing(idle.Watch(url)) as watch:
+        assert {name for name in idle.FINDS if not watch.finds_nothing(f"{queue.JOBS}.{name}")} == set()
 
 
 @pytest.mark.long

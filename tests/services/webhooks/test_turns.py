@@ -13,7 +13,7 @@ from portal.jobs import tasks
 from portal.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from portal.reports import webhooks as reports
 from portal.services import events, unit_of_work
-from portal.services.webhooks import delivery, endpoints
+from portal.services.webhooks import delivery, endpoints, turns
 from tests.fixtures import people
 from tests.fixtures.webhooks import an_endpoint, receiving
 
@@ -63,7 +63,7 @@ def test_a_receiver_that_gives_no_answer_is_paused_longer_and_longer_until_a_suc
     owner = people.owner(amal)
     dead = an_endpoint(owner, DEAD).id
     happen(people.a_plan(amal), 20 - 1)
-    assert tasks.deliver_webhooks() == delivery.OF_ONE_ENDPOINT, "the requests of one batch make one pause"
+    assert tasks.deliver_webhooks() == turns.OF_ONE_ENDPOINT, "the requests of one batch make one pause"
     assert endpoint(dead).unreached == 1
     with later(seconds=9):
         assert tasks.deliver_webhooks() == 0
