@@ -16,11 +16,9 @@ from portal.models import (
     Merchant,
     Payment,
     Plan,
-    PublicEvent,
     Refund,
     Reminder,
     WebhookAttempt,
-    WebhookDelivery,
 )
 from portal.services import emails, events, mail_limits, row_facts
 from portal.services.accounts import accounts
@@ -83,7 +81,7 @@ def correct(
         mail_limits.check_customer(plan.merchant_id, customer)
     now = clock.now()
     invitations.end_all(plan)
-    _blank_webhook_answers(plan.id)
+    WebhookAttempt.blank(former_id, select(Plan.id).where(Plan.id == plan.id))
     waiting = update(Reminder).where(Reminder.plan_id == plan.id, Reminder.state == "waiting")
     db.session.execute(waiting.values(customer_id=customer.id, email_id=None))
     _settle_acceptance(plan, asks=pair.accepted_at is None and agreement.is_required(), by=actor.user_id)
@@ -125,12 +123,6 @@ def _settle_acceptance(plan: Plan, *, asks: bool, by: int) -> None:
     if plan.counted and any(row.credited or row.written_off for row in rows):
         raise Refused("email_fixed", about="changed")
     agreement.ask_anew(plan, rows)
-
-
-def _blank_webhook_answers(plan_id: int) -> None:
-    """A receiver may have answered with what it got: the email of the former person."""
-    deliveries = select(WebhookDelivery.id).join(PublicEvent).where(PublicEvent.plan_id == plan_id)
-    db.session.execute(update(WebhookAttempt).where(WebhookAttempt.delivery_id.in_(deliveries)).values(excerpt=""))
 
 
 def _refuse_in_flight(plan_id: int) -> None:

@@ -49,7 +49,6 @@ from portal.models import (
     Payment,
     PaymentMethod,
     Plan,
-    PublicEvent,
     RecoveryCode,
     Refund,
     RescheduleProposal,
@@ -62,7 +61,6 @@ from portal.models import (
     User,
     UserSession,
     WebhookAttempt,
-    WebhookDelivery,
 )
 from portal.services import security_events
 from portal.services.accounts import passwords
@@ -255,7 +253,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     db.session.add(row)
     stored_answers.blank(user.id, placeholder)
     _delete_mails(user.id, email_key)
-    _blank_webhooks(user.id)
+    WebhookAttempt.blank(user.id, plans)
     security_events.erase_origins(user.id)
     tables = (
         *(UserSession, TokenFamily, PasswordReset, IdempotencyKey, TotpSecret, RecoveryCode, SignInStep),
@@ -332,10 +330,3 @@ def _delete_mails(user_id: int, email_key: str) -> None:
         )
     )
     db.session.execute(delete(TeamInvitation).where(TeamInvitation.email_key == email_key))
-
-
-def _blank_webhooks(user_id: int) -> None:
-    """Blank what receivers answered to events of the person's plans. The bodies that were sent are not stored."""
-    plans = select(Plan.id).where(Plan.customer_id == user_id)
-    deliveries = select(WebhookDelivery.id).join(PublicEvent).where(PublicEvent.plan_id.in_(plans))
-    db.session.execute(update(WebhookAttempt).where(WebhookAttempt.delivery_id.in_(deliveries)).values(excerpt=""))

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 from flask import current_app
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import Select, delete, or_, select, union_all
 
 from portal.domain import clock
 from portal.domain.identifiers import public_id
@@ -25,9 +25,9 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import webhooks
 from portal.gateways.webhooks import Reply, Request, Resolve
-from portal.models import Membership, PublicEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from portal.models import Membership, Merchant, Plan, PublicEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from portal.models.public_events import PREFIX as EVENT_PREFIX
-from portal.models.webhooks import EXCERPT, PENDING_DELIVERIES, DisabledFor
+from portal.models.webhooks import PENDING_DELIVERIES, DisabledFor
 from portal.reports import events
 from portal.services import emails
 from portal.services.idempotency import RequestKey
@@ -59,7 +59,7 @@ MARKING: Final = 20.0
 MAX_STEP_SECONDS: Final = MAX_SECONDS + BATCH / AT_ONCE * webhooks.MAX_SECONDS + MARKING + MAX_SECONDS
 """Upper bound for one batch on a slow database: claim and compose, send, mark and release."""
 RETENTION: Final = timedelta(days=30)
-"""Age at which an ended delivery is deleted with its log."""
+"""Age at which a delivery that ended, or that waits in vain, is deleted with its log."""
 
 Bodies = Callable[[int, Sequence[PublicEvent]], dict[int, bytes]]
 """Renders events of one merchant, by the event's id. portal/job_app.py registers it as the extension `event_bodies`."""
@@ -67,12 +67,13 @@ Bodies = Callable[[int, Sequence[PublicEvent]], dict[int, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """A claim on one delivery. `attempt` tells the claims of the same delivery apart."""
+    """A claim on one delivery. `attempt` tells the claims of the same delivery apart. The plan was `customer_id`'s."""
 
     id: int
     attempt: int
     endpoint_id: int
     event_id: int
+    customer_id: int
 
 
 def deliver_due(limit: int = 500, resolve: Resolve = webhooks.resolve) -> int:
@@ -136,13 +137,18 @@ def send_again(
 
 @unit_of_work
 def purge(limit: int = 10_000) -> int:
-    """Delete at most `limit` deliveries that ended RETENTION ago, with their attempts. Returns how many."""
-    old = select(WebhookDelivery.id).where(WebhookDelivery.ended_at < clock.now() - RETENTION)
-    rows = old.order_by(WebhookDelivery.ended_at).limit(limit)
-    deleted = db.session.execute(
-        delete(WebhookDelivery).where(WebhookDelivery.id.in_(rows)).returning(WebhookDelivery.id)
-    )
-    return len(deleted.all())
+    """Delete at most `limit` deliveries that ended RETENTION ago, with their attempts. Returns how many.
+
+    So are those that were due RETENTION ago for a deactivated business or a disabled endpoint: nothing ends them.
+    """
+    before = clock.now() - RETENTION
+    ended = select(WebhookDelivery.id).where(WebhookDelivery.ended_at < before).order_by(WebhookDelivery.ended_at)
+    stopped = or_(Merchant.deactivated_at.is_not(None), WebhookEndpoint.disabled_at.is_not(None))
+    stuck = select(WebhookDelivery.id).join(WebhookDelivery.endpoint).join(WebhookEndpoint.merchant)
+    stuck = stuck.where(WebhookDelivery.is_due(before), stopped)
+    rows = union_all(ended.limit(limit), stuck.limit(limit)).limit(limit)
+    old = delete(WebhookDelivery).where(WebhookDelivery.id.in_(rows)).returning(WebhookDelivery.id)
+    return len(db.session.execute(old).all())
 
 
 @unit_of_work
@@ -150,18 +156,20 @@ def _claim(limit: int) -> list[_Claim]:
     now = clock.now()
     chosen = turns.candidates(now, CANDIDATES)
     query = (
-        select(WebhookDelivery)
+        select(WebhookDelivery, Plan.customer_id)
         .join(chosen, chosen.c.id == WebhookDelivery.id)
+        .join(PublicEvent, PublicEvent.event_id == WebhookDelivery.event_id)
+        .join(Plan, Plan.id == PublicEvent.plan_id)
         .where(WebhookDelivery.is_due(now))
         .order_by(chosen.c.turn, chosen.c.next_try_at, chosen.c.id)
         .limit(limit)
     )
-    rows = db.session.scalars(query.with_for_update(skip_locked=True, of=WebhookDelivery)).all()
+    rows = db.session.execute(query.with_for_update(skip_locked=True, of=WebhookDelivery)).all()
     ended = or_(WebhookEndpoint.disabled_at.is_not(None), WebhookEndpoint.deleted_at.is_not(None))
-    off = select(WebhookEndpoint.id).where(WebhookEndpoint.id.in_({row.endpoint_id for row in rows}), ended)
+    off = select(WebhookEndpoint.id).where(WebhookEndpoint.id.in_({row.endpoint_id for row, _ in rows}), ended)
     stopped = set(db.session.scalars(off)) if rows else set()
     claims = []
-    for row in rows:
+    for row, customer_id in rows:
         if row.endpoint_id in stopped:  # disabled while the event was committed
             _end(row, "failed", now)
             continue
@@ -169,23 +177,27 @@ def _claim(limit: int) -> list[_Claim]:
             _end(row, "failed", now)
             continue
         row.state, row.attempts, row.next_try_at = "claimed", row.attempts + 1, now + LEASE
-        claims.append(_Claim(row.id, row.attempts, row.endpoint_id, row.event_id))
+        claims.append(_Claim(row.id, row.attempts, row.endpoint_id, row.event_id, customer_id))
     return claims
 
 
 def _compose(claims: Sequence[_Claim]) -> dict[_Claim, Request]:
-    """The signed requests. Leaves out an event that can't be rendered, and an endpoint whose secret can't be read."""
+    """The signed requests. Leaves out an event that can't be rendered, an endpoint whose secret can't be read, and one
+    that was disabled, or whose business was deactivated, after the claim.
+    """
     end_reading()
-    chosen = WebhookEndpoint.id.in_({claim.endpoint_id for claim in claims})
-    known = {row.id: row for row in db.session.scalars(select(WebhookEndpoint).where(chosen))}
+    chosen = select(WebhookEndpoint).where(WebhookEndpoint.id.in_({claim.endpoint_id for claim in claims}))
+    chosen = chosen.where(WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.deleted_at.is_(None))
+    chosen = chosen.join(WebhookEndpoint.merchant).where(Merchant.deactivated_at.is_(None))
+    known = {row.id: row for row in db.session.scalars(chosen)}
     published = {row.event_id: row for row in events.find([claim.event_id for claim in claims])}
     bodies: dict[int, bytes] = {}
     for merchant_id in {row.merchant_id for row in published.values()}:
         bodies |= _render(merchant_id, [row for row in published.values() if row.merchant_id == merchant_id])
     requests = {}
     for claim in claims:
-        endpoint = known[claim.endpoint_id]
-        if claim.event_id not in bodies:
+        endpoint = known.get(claim.endpoint_id)
+        if endpoint is None or claim.event_id not in bodies:
             continue
         try:
             secrets = signing_secrets.secrets_of(endpoint)
@@ -243,9 +255,9 @@ def _finish(replies: dict[_Claim, Reply | None]) -> None:
 @unit_of_work
 def _mark(claim: _Claim, reply: Reply) -> None:
     """Log the attempt and mark the delivery. The endpoint is locked first, as by its owner's changes."""
-    endpoint = db.session.get_one(
-        WebhookEndpoint, claim.endpoint_id, with_for_update={"key_share": True}, populate_existing=True
-    )
+    locked = select(WebhookEndpoint, WebhookAttempt.shared_lock(claim.customer_id))
+    locked = locked.where(WebhookEndpoint.id == claim.endpoint_id).with_for_update(key_share=True, of=WebhookEndpoint)
+    endpoint = db.session.execute(locked.execution_options(populate_existing=True)).one()[0]
     signing_secrets.seal_again(endpoint)
     row = _lock(claim)
     db.session.add(
@@ -255,7 +267,7 @@ def _mark(claim: _Claim, reply: Reply) -> None:
             duration_ms=reply.duration_ms,
             status=reply.status,
             problem=reply.problem,
-            excerpt=reply.excerpt[:EXCERPT],
+            excerpt=WebhookAttempt.kept_excerpt(reply.excerpt, claim.event_id, claim.customer_id),
         )
     )
     now = clock.now()
