@@ -248,6 +248,8 @@ def _owned_alone(user_id: int) -> Select[int]:
 def _make_tombstone(user: User, erased_at: datetime) -> None:
     email_key, now, placeholder = user.email_key, clock.now(), _placeholder()
     plans = select(Plan.id).where(Plan.customer_id == user.id)
+    theirs = update(Plan).where(Plan.customer_id == user.id)  # first, so that what an act on a plan wrote is seen below
+    db.session.execute(theirs.values(automatic_method_id=None, automatic_since=None))
     row = Erasure(user_id=user.id, created_at=user.created_at, erased_at=erased_at)
     row.email_hash = imported.hash_of(email_key)
     db.session.add(row)
@@ -270,15 +272,12 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     db.session.execute(
         mine.where(Membership.merchant_id.not_in(_owned_alone(user.id))).execution_options(synchronize_session=False)
     )
-    db.session.execute(
-        update(Plan).where(Plan.customer_id == user.id).values(automatic_method_id=None, automatic_since=None)
-    )
     for method in db.session.scalars(select(PaymentMethod).where(PaymentMethod.customer_id == user.id)):
         method.removed_at = method.removed_at or now
         method.token, method.brand, method.last4 = f"erased_{secrets.token_hex(16)}", "", "0000"
     answers = select(Dispute.answer_id).where(Dispute.user_id == user.id)  # also about plans that went to another email
-    theirs = or_(TypedText.plan_id.in_(plans), TypedText.id.in_(answers))
-    db.session.execute(update(TypedText).where(theirs).values(text=None))
+    typed = or_(TypedText.plan_id.in_(plans), TypedText.id.in_(answers))
+    db.session.execute(update(TypedText).where(typed).values(text=None))
     links = update(Invitation).where(Invitation.plan_id.in_(plans), Invitation.claimed_at.is_(None))
     db.session.execute(links.where(Invitation.revoked_at.is_(None)).values(revoked_at=now, revoked_for="revoked"))
     user.email, user.username, user.password_hash, user.registered_as = placeholder, None, None, "customer"

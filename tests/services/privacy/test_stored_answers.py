@@ -2,23 +2,27 @@
 
 import json
 import re
+import threading
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, select, text
 
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import IdempotencyKey, Payment, PlanDraft, User
+from portal.services import row_facts
 from portal.services.adjustments import credits, proposals, reschedules, write_offs
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments, refunds
-from portal.services.plans import drafts
-from portal.services.plans.plans import NewPlan
+from portal.services.plans import drafts, plan_lock
+from portal.services.plans.plans import NewPlan, PlanFound
 from portal.services.privacy import erasures
 from portal.services.text_faults import OwnData
+from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import operations, people
+from tests.fixtures.concurrency import at_once
 
 WORDS = "From Omar Fulan"
 NAMES = re.compile("omar", re.I)
@@ -88,6 +92,35 @@ def test_no_stored_answer_names_the_person_afterwards(amal: int, omar: int, act:
     assert NAMES.search(stored())
     erase(omar)
     assert not NAMES.search(stored())
+
+
+def test_the_answer_of_an_act_on_the_plan_that_commits_during_the_erasure_names_nobody(
+    app: Flask, amal: int, omar: int
+) -> None:
+    plan_id, owner = people.a_plan(amal), people.owner(amal)
+    asked, waited = threading.Event(), []
+
+    @unit_of_work
+    def act(*, request_key: RequestKey) -> PlanFound:
+        plan_lock.lock(plan_id, owner, "credit")
+        found = PlanFound(row_facts.changed_plan(plan_id))
+        asked.set()
+        waited.append(somebody_waits())
+        return found
+
+    at_once(app, [lambda: act(request_key=key_of(amal, "act")), lambda: asked.wait(10) and erase(omar)])
+    assert waited == [True]
+    assert "PlanFound" in stored() and not NAMES.search(stored())
+
+
+def somebody_waits() -> bool:
+    """Whether a transaction waits for a lock within some seconds."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    engine = create_engine(db.engine.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as other:
+        found = any(other.scalar(text(query)) or other.scalar(text("SELECT pg_sleep(0.02)")) for _ in range(100))
+    engine.dispose()
+    return found
 
 
 @pytest.mark.parametrize("typed", ["omar@example.com", "Omar@EXAMPLE.com"])
