@@ -1,4 +1,4 @@
-"""What stored answers of the last 24 hours say about a person who is erased.
+"""The stored answers of the last 24 hours about a person who is erased.
 
 The rows stay, so that a repeated request still has one effect. The person's own answers are deleted with their account.
 """
