@@ -6,7 +6,7 @@ from typing import Any, Final
 from portal.api import parsing, schemas
 from portal.api.callers import merchant
 from portal.domain import clock, money, schedule
-from portal.errors import Fault
+from portal.errors import Fault, Invalid
 from portal.services.accounts import accounts
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
@@ -53,6 +53,19 @@ def read(values: dict[str, Any]) -> tuple[NewPlan, list[Fault]]:
     if values.get("customer_email") is not None:
         faults = accounts.email_faults(new.customer_email, "customer_email") + faults
     return new, faults
+
+
+def read_repeatable(values: dict[str, Any]) -> NewPlan:
+    """The new plan from the fields of a request that may be the repeat of an earlier one.
+
+    Refuses: Invalid. With an external_id, faults that the passing of a day makes are left to the service, which looks
+    for what was made before.
+    """
+    new, faults = read(values)
+    may_be_repeat = new.external_id is not None and all(fault.code in plans.OF_TODAY for fault in faults)
+    if faults and not may_be_repeat:
+        raise Invalid(*faults)
+    return new
 
 
 def _schedule(

@@ -18,22 +18,16 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     and_,
-    case,
-    func,
-    literal,
     select,
     text,
-    update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.domain.events import EventType
-from portal.extensions import Model, db
+from portal.extensions import Model
 from portal.models.accounts.merchants import Merchant
-from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant, UserId
-from portal.models.plans.plans import Plan
 from portal.models.public_events import PublicEvent
 
 PREFIX = "we_"
@@ -182,34 +176,3 @@ class WebhookAttempt(Model):
         CheckConstraint("status IS NOT NULL OR problem IS NOT NULL", name="outcome"),
         Index("ix_webhook_attempts_delivery_id_id", "delivery_id", "id"),
     )
-
-    @staticmethod
-    def shared_lock(customer_id: int) -> ColumnElement[None]:
-        """SQL: lock the answers about this customer against `blank` until the transaction ends."""
-        return func.pg_advisory_xact_lock_shared(_lock_of(customer_id))
-
-    @staticmethod
-    def kept_excerpt(excerpt: str, event_id: int, customer_id: int) -> ColumnElement[str]:
-        """SQL, behind `shared_lock`: the excerpt of an answer to an event that was sent while its plan was this
-        customer's. Empty if the plan is another's now, or the customer is erased.
-        """
-        theirs = (
-            select(Plan.id)
-            .join(PublicEvent, PublicEvent.plan_id == Plan.id)
-            .join(User, User.id == Plan.customer_id)
-            .where(PublicEvent.event_id == event_id, Plan.customer_id == customer_id, User.erased_at.is_(None))
-        )
-        return case((theirs.exists(), literal(excerpt[:EXCERPT])), else_="")
-
-    @staticmethod
-    def blank(customer_id: int, plans: Select[int]) -> None:
-        """Inside a unit of work that takes these plans (a query of ids) from their customer or erases the customer:
-        blank what receivers answered to events of the plans. An answer that is about to be logged waits for the commit.
-        """
-        db.session.execute(select(func.pg_advisory_xact_lock(_lock_of(customer_id))))
-        deliveries = select(WebhookDelivery.id).join(PublicEvent).where(PublicEvent.plan_id.in_(plans))
-        db.session.execute(update(WebhookAttempt).where(WebhookAttempt.delivery_id.in_(deliveries)).values(excerpt=""))
-
-
-def _lock_of(customer_id: int) -> ColumnElement[int]:
-    return func.hashtextextended(f"webhook_answers:{customer_id}", 0)

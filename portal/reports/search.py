@@ -167,7 +167,7 @@ def _words(typed: str) -> list[str]:
 def _minor(merchant_id: int, typed: str) -> list[int]:
     """The typed amount in minor units of the business's currency; empty if it is none."""
     currency = db.session.get_one(Merchant, merchant_id).home_currency
-    text = re.sub(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))", "", typed.strip().removeprefix(currency).strip())
+    text = re.sub(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))", "", typed)
     try:
         return [money.parse_typed(text, currency)]
     except money.BadAmount:

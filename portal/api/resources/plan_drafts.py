@@ -8,7 +8,7 @@ from portal.api import idempotency, new_plans, schemas
 from portal.api.callers import caller, merchant
 from portal.api.endpoints import endpoint, list_headers
 from portal.domain.identifiers import MAX_ID
-from portal.errors import Invalid, NotFound
+from portal.errors import NotFound
 from portal.extensions import db
 from portal.models import PlanDraft
 from portal.reports import paging, tallies
@@ -40,9 +40,7 @@ def create(json: schemas.NewPlan) -> Response:
     For a merchant that waits for an operator's approval, whose POST /api/plans/ is 409 `merchant_draft`. Takes the same
     fields. Once the merchant is approved, the draft becomes a plan with the same `external_id`, and is gone.
     """
-    new, faults = new_plans.read(msgspec.structs.asdict(json))
-    if faults:
-        raise Invalid(*faults)
+    new = new_plans.read_repeatable(msgspec.structs.asdict(json))
     key = idempotency.request_key(json)
     saved = drafts.save(caller().actor, new, past_dates=True, request_key=key)
     if isinstance(saved, PlanDraftFound):

@@ -44,11 +44,7 @@ def create(json: schemas.NewPlan) -> Response:
     first date in the past is accepted, for plans from another system. A customer without an account is invited.
     A deposit is due at once, on top of `num_installments`. With `installments` the amounts and days are your own.
     """
-    new, faults = new_plans.read(msgspec.structs.asdict(json))
-    if new.external_id is not None:  # the service answers a repeat, whose days may have passed since
-        faults = [fault for fault in faults if fault.code not in plans.OF_TODAY]
-    if faults:
-        raise Invalid(*faults)
+    new = new_plans.read_repeatable(msgspec.structs.asdict(json))
     key = idempotency.request_key(json)
     opened = plans.open_plan(caller().actor, new, past_dates=True, request_key=key)
     if isinstance(opened, PlanFound):

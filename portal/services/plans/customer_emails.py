@@ -18,7 +18,6 @@ from portal.models import (
     Plan,
     Refund,
     Reminder,
-    WebhookAttempt,
 )
 from portal.services import emails, events, mail_limits, row_facts
 from portal.services.accounts import accounts
@@ -27,6 +26,7 @@ from portal.services.plans import agreement, invitations, pairs, plan_lock
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
+from portal.services.webhooks import answers
 
 TO_FORMER = "plan_not_yours"
 TO_NEW = "plan_yours"
@@ -81,7 +81,7 @@ def correct(
         mail_limits.check_customer(plan.merchant_id, customer)
     now = clock.now()
     invitations.end_all(plan)
-    WebhookAttempt.blank(former_id, select(Plan.id).where(Plan.id == plan.id))
+    answers.blank(former_id, select(Plan.id).where(Plan.id == plan.id))
     waiting = update(Reminder).where(Reminder.plan_id == plan.id, Reminder.state == "waiting")
     db.session.execute(waiting.values(customer_id=customer.id, email_id=None))
     _settle_acceptance(plan, asks=pair.accepted_at is None and agreement.is_required(), by=actor.user_id)

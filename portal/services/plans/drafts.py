@@ -96,13 +96,15 @@ def save(
         raise Refused("merchant_live")
     faults = accounts.email_faults(new.customer_email, "customer_email")
     faults += plans.plan_faults(new, clock.today(merchant.time_zone), merchant.home_currency, past_dates=past_dates)
-    if faults:
+    if any(fault.code not in plans.OF_TODAY for fault in faults):
         raise Invalid(*faults)
     external_id = None if new.external_id is None else typed_text.read(new.external_id)
     former = _of_external_id(merchant_id, external_id)
+    if former is not None and _is_same(former, new):
+        return PlanDraftFound(facts_of(former, merchant))
+    if faults:
+        raise Invalid(*faults)
     if former is not None:
-        if _is_same(former, new):
-            return PlanDraftFound(facts_of(former, merchant))
         raise Refused("external_id_used", about="draft")
     count = PlanDraft.of_merchant(merchant_id).with_only_columns(func.count()).order_by(None)
     if (db.session.scalar(count) or 0) >= LIMIT:

@@ -60,12 +60,12 @@ from portal.models import (
     TypedText,
     User,
     UserSession,
-    WebhookAttempt,
 )
 from portal.services import security_events
 from portal.services.accounts import passwords
 from portal.services.privacy import imported, stored_answers
 from portal.services.unit_of_work import end_reading, unit_of_work
+from portal.services.webhooks import answers
 
 DOMAIN: Final = "erased.invalid"
 """The domain of placeholders. `.invalid` never exists (RFC 2606)."""
@@ -255,7 +255,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     db.session.add(row)
     stored_answers.blank(user.id, placeholder)
     _delete_mails(user.id, email_key)
-    WebhookAttempt.blank(user.id, plans)
+    answers.blank(user.id, plans)
     security_events.erase_origins(user.id)
     tables = (
         *(UserSession, TokenFamily, PasswordReset, IdempotencyKey, TotpSecret, RecoveryCode, SignInStep),
@@ -275,8 +275,8 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     for method in db.session.scalars(select(PaymentMethod).where(PaymentMethod.customer_id == user.id)):
         method.removed_at = method.removed_at or now
         method.token, method.brand, method.last4 = f"erased_{secrets.token_hex(16)}", "", "0000"
-    answers = select(Dispute.answer_id).where(Dispute.user_id == user.id)  # also about plans that went to another email
-    typed = or_(TypedText.plan_id.in_(plans), TypedText.id.in_(answers))
+    replies = select(Dispute.answer_id).where(Dispute.user_id == user.id)  # also about plans that went to another email
+    typed = or_(TypedText.plan_id.in_(plans), TypedText.id.in_(replies))
     db.session.execute(update(TypedText).where(typed).values(text=None))
     links = update(Invitation).where(Invitation.plan_id.in_(plans), Invitation.claimed_at.is_(None))
     db.session.execute(links.where(Invitation.revoked_at.is_(None)).values(revoked_at=now, revoked_for="revoked"))

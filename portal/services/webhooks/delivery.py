@@ -33,7 +33,7 @@ from portal.services import emails
 from portal.services.idempotency import RequestKey
 from portal.services.results import Result
 from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
-from portal.services.webhooks import endpoints, signing_secrets, turns
+from portal.services.webhooks import answers, endpoints, signing_secrets, turns
 
 log = structlog.get_logger(__name__)
 
@@ -255,7 +255,7 @@ def _finish(replies: dict[_Claim, Reply | None]) -> None:
 @unit_of_work
 def _mark(claim: _Claim, reply: Reply) -> None:
     """Log the attempt and mark the delivery. The endpoint is locked first, as by its owner's changes."""
-    locked = select(WebhookEndpoint, WebhookAttempt.shared_lock(claim.customer_id))
+    locked = select(WebhookEndpoint, answers.shared_lock(claim.customer_id))
     locked = locked.where(WebhookEndpoint.id == claim.endpoint_id).with_for_update(key_share=True, of=WebhookEndpoint)
     endpoint = db.session.execute(locked.execution_options(populate_existing=True)).one()[0]
     signing_secrets.seal_again(endpoint)
@@ -267,7 +267,7 @@ def _mark(claim: _Claim, reply: Reply) -> None:
             duration_ms=reply.duration_ms,
             status=reply.status,
             problem=reply.problem,
-            excerpt=WebhookAttempt.kept_excerpt(reply.excerpt, claim.event_id, claim.customer_id),
+            excerpt=answers.kept_excerpt(reply.excerpt, claim.event_id, claim.customer_id),
         )
     )
     now = clock.now()

@@ -1,11 +1,15 @@
 """Drafts of a merchant that waits for approval, by the API, and the plans that they become."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from flask import Flask
 
+from portal.domain import clock
 from portal.services.operations import approvals
 from portal.services.plans import drafts
-from tests.api import Api, Person, merchant, problem
+from tests.api import Api, Person, merchant, problem, sign_in
 from tests.fixtures import operations
 
 DRAFTS = "/api/plan-drafts/"
@@ -46,6 +50,24 @@ def test_a_draft_is_saved_listed_and_deleted(dana: Person, amal: Person) -> None
         problem(dana.api.call(call, f"{DRAFTS}9999999999999999999/"), 404, "not_found")
     assert dana.api.call("DELETE", f"{DRAFTS}{draft['id']}/").status_code == 204
     problem(dana.api.get(f"{DRAFTS}{draft['id']}/"), 404, "not_found")
+
+
+def test_a_draft_with_a_deposit_is_found_again_when_its_first_day_has_come(api: Api, dana: Person) -> None:
+    start = (clock.today("Asia/Riyadh") + timedelta(days=1)).isoformat()
+    body = {
+        "customer_email": "nadia@example.com",
+        **TERMS,
+        "start_date": start,
+        "deposit": "10",
+        "external_id": "order-1",
+    }
+    first = dana.api.post(DRAFTS, body)
+    assert first.status_code == 201, first.text
+    with time_machine.travel(clock.now() + timedelta(days=2)):
+        later = sign_in(api, {"id": dana.id, "username": dana.username, "email": dana.email}).api
+        again = later.post(DRAFTS, body)
+        assert (again.status_code, again.json()["id"]) == (200, first.json()["id"]), again.text
+        problem(later.post(DRAFTS, {**body, "external_id": "order-2"}), 422, "date_after_deposit")
 
 
 def test_an_external_id_saves_a_draft_once_and_finds_its_plan(app: Flask, dana: Person) -> None:

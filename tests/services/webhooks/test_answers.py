@@ -20,7 +20,7 @@ from portal.services.maintenance import retention
 from portal.services.plans import customer_emails
 from portal.services.privacy import erasures
 from portal.services.unit_of_work import unit_of_work
-from portal.services.webhooks import delivery, endpoints
+from portal.services.webhooks import answers, delivery, endpoints
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.query_log import round_trips
@@ -105,7 +105,7 @@ def test_an_answer_is_logged_behind_a_change_that_is_not_committed_yet(
     """The change has blanked the log when the answer is marked, and commits once the mark waits."""
     is_correction = act == "correction"
     plan_id = people.a_plan(amal) if is_correction else a_paid_plan(amal, omar)
-    blank, mark, blanked, waited = WebhookAttempt.blank, delivery._mark, threading.Event(), []
+    blank, mark, blanked, waited = answers.blank, delivery._mark, threading.Event(), []
 
     def blank_and_wait(*arguments: Any) -> None:
         blank(*arguments)
@@ -125,7 +125,7 @@ def test_an_answer_is_logged_behind_a_change_that_is_not_committed_yet(
         receiver.body = b"omar@example.com"
         an_endpoint(people.owner(amal), receiver.url, types=["plan.accepted"])
         happen(plan_id)
-        monkeypatch.setattr(WebhookAttempt, "blank", staticmethod(blank_and_wait))
+        monkeypatch.setattr(answers, "blank", blank_and_wait)
         monkeypatch.setattr(delivery, "_mark", mark_meanwhile)
         assert tasks.deliver_webhooks() == 1
     assert (waited, excerpts()) == ([True], [""])
