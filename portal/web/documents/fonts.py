@@ -3,7 +3,8 @@
 Inter and Noto Sans Arabic have two weights. Every other script has one, which bold text draws with a thicker line.
 HarfBuzz says which file has a letter, from pages of the file that processes share. reportlab reads a file when a text
 is drawn in it. Its tables of CJK, 40,000 letters, would take 25 MB in each process, so a document gets a cut of that
-file with its own letters.
+file with its own letters. reportlab also reads a font's file at one position that all threads share, so a thread uses it
+alone.
 """
 
 import io
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from functools import cache, lru_cache
 from itertools import count
 from pathlib import Path
+from threading import RLock
 from typing import Any, Final
 
 VENDOR: Final = Path(__file__).parents[3] / "static" / "vendor"
@@ -64,7 +66,8 @@ LIGATURES: Final = frozenset({*SHAPED, EMOJI})
 """The fonts with forms and places of letters that HarfBuzz finds."""
 MISSING: Final = "\u25a1"
 """A box, drawn for a letter that no font has."""
-
+ALONE: Final = RLock()
+"""Held by a thread while reportlab shapes a text or writes a file."""
 
 _numbers = count()
 
@@ -98,9 +101,10 @@ def drawn(text: str, font: str, size: float) -> tuple[str, Any]:
 
     if not font:
         font, text = font_of(MISSING, bold=False), MISSING * len(text)
-    if font != CJK:
-        _register(font)
-    return font, shapeStr(text, font, size) if font in LIGATURES else text
+    with ALONE:
+        if font != CJK:
+            _register(font)
+        return font, shapeStr(text, font, size) if font in LIGATURES else text
 
 
 def width(text: str, font: str, size: float) -> float:

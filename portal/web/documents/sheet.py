@@ -192,7 +192,7 @@ class Sheet:
         canvas.setTitle(typeface.plain(title))
         canvas.setAuthor(typeface.plain(author))
         canvas.setCreator("Qist")
-        with fonts.cut(self._letters_of_cjk(title)) as cjk:
+        with fonts.ALONE, fonts.cut(self._letters_of_cjk(title)) as cjk:
             self._draw_pages(canvas, title, cjk)
             canvas.save()
         return buffer.getvalue()
