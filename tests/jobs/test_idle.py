@@ -143,7 +143,7 @@ def test_a_lost_connection_lets_jobs_run_and_is_made_again(watch):
     db.session.execute(
         text(
             "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE query LIKE '%EXISTS%plan_drafts%'"
-            " AND pid <> pg_backend_pid()"
+            " AND datname = current_database() AND pid <> pg_backend_pid()"
         )
     )
     assert not finds_nothing(watch, "open_drafts")
