@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
-from types import FunctionType
-from typing import Any
+from types import BuiltinMethodType, FunctionType, MethodType
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from flask import Flask, g, has_request_context, request
@@ -22,6 +22,8 @@ from portal.web.middleware import language, theme
 from portal.wording.dates import day, month_name, month_year, short_day
 from portal.wording.lazy import lazy_gettext as _l
 
+EVALUATION: Final[object] = getattr(Macro.__call__, "jinja_pass_arg")  # noqa: B009
+"""How Jinja marks a function that takes the context of evaluation first."""
 LAYOUTS = {"merchant": "layout/merchant.html", "customer": "layout/customer.html"}
 START_LABELS = {
     "merchant": _l("Dashboard"),
@@ -54,15 +56,27 @@ def init_app(app: Flask) -> None:
 
 
 class Calls(Context):
-    """Calls macros and plain functions at once. Jinja asks each callable how it takes its context, at half the cost."""
+    """Calls macros, functions and methods at once. Jinja asks each callable how it takes its context, at half the cost.
+
+    A class, an object that can be called, and a function that takes the whole context go Jinja's way.
+    """
 
     def call(self, called: Any, /, *args: Any, **kwargs: Any) -> Any:
-        is_macro = type(called) is Macro
-        if not is_macro and (type(called) is not FunctionType or "jinja_pass_arg" in vars(called)):
+        kind = type(called)
+        if kind is Macro:
+            args = (self.eval_ctx, *args)
+        elif kind is FunctionType or kind is MethodType:
+            passed = getattr(called, "jinja_pass_arg", None)
+            if passed is EVALUATION:
+                args = (self.eval_ctx, *args)
+            elif passed is not None:
+                return super().call(called, *args, **kwargs)
+        elif kind is not BuiltinMethodType:
             return super().call(called, *args, **kwargs)
-        kwargs.pop("_block_vars", None)
-        kwargs.pop("_loop_vars", None)
-        return called(self.eval_ctx, *args, **kwargs) if is_macro else called(*args, **kwargs)
+        if kwargs:
+            kwargs.pop("_block_vars", None)
+            kwargs.pop("_loop_vars", None)
+        return called(*args, **kwargs)
 
 
 def _url_for(app: Flask) -> Callable[..., str]:

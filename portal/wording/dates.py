@@ -1,6 +1,7 @@
 """Dates in the reader's language, by the rules of CLDR. The month is a word, as day and month differ in their order."""
 
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from babel import Locale
@@ -42,7 +43,12 @@ def month_year(value: date) -> str:
 
 
 def _formatted(value: date, skeleton: str) -> str:
-    locale = _locale()
+    return _in_locale(date(value.year, value.month, value.day), skeleton, _locale())
+
+
+@lru_cache(maxsize=4_096)
+def _in_locale(value: date, skeleton: str, locale: Locale) -> str:
+    """A list has the same few days many times."""
     if locale.language == SOURCE and skeleton in ENGLISH:
         return str(format_date(value, ENGLISH[skeleton], locale=locale))
     if skeleton == "yMMMMd":

@@ -6,7 +6,7 @@ which is read when it is first needed. docs/translating.md describes how a langu
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, cast
@@ -15,7 +15,7 @@ from babel import Locale, negotiate_locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, current_app, g, has_request_context, request
 from flask_babel import Babel, Domain, force_locale, get_locale
 from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
@@ -29,6 +29,9 @@ DIRECTORY: Final = "LANGUAGE_DIRECTORY"
 """The key in app.config of the folder with the catalogues."""
 CHOICE: Final = "LANGUAGE_CHOICE"
 """The key in app.config of a function without arguments: the language that the reader chose, or None."""
+
+KEPT: Final = "language_catalogue"
+"""The name in `g` of the current locale and its catalogue."""
 
 FUNCTIONS: Final = ("gettext", "ngettext", "pgettext", "npgettext")
 """The functions of templates that word a sentence. `_` calls the first."""
@@ -130,13 +133,15 @@ def _reader_language() -> str | None:
 
 
 def _translations() -> NullTranslations:
+    """The catalogue of the current locale. `g` keeps it with its locale, because a page asks hundreds of times."""
     locale = get_locale()
-    return NullTranslations() if locale is None else _catalogue(current_app.config[DIRECTORY], _code(locale))
-
-
-@cache
-def _code(locale: Locale) -> str:
-    return str(locale)
+    if locale is None:
+        return NullTranslations()
+    kept: tuple[Locale, NullTranslations] | None = g.get(KEPT)
+    if kept is None or kept[0] is not locale:
+        kept = locale, _catalogue(current_app.config[DIRECTORY], str(locale))
+        setattr(g, KEPT, kept)
+    return kept[1]
 
 
 @cache
@@ -159,15 +164,26 @@ def _sentence_function(name: str) -> Callable[..., str]:
     right to left the values are isolated here, because markup has lost the catalogue's pattern.
     """
 
+    plural = name.endswith("ngettext")
+
     @pass_eval_context
     def worded(evaluation: EvalContext, *message: Any, **values: Any) -> str:
         translations = _translations()
-        sentence = getattr(translations, f"u{name}")(*message)
-        if name.endswith("ngettext"):
+        if not values and not plural:
+            sentence = _plain(translations, name, message)
+            return sentence if evaluation.autoescape else str(sentence)
+        if plural:
             values.setdefault("num", message[-1])
-        if values and isinstance(translations, RightToLeft):
+        if isinstance(translations, RightToLeft):
             values = {key: isolated(value) for key, value in values.items()}
+        sentence = getattr(translations, f"u{name}")(*message)
         pattern = Markup(sentence) if evaluation.autoescape else sentence  # noqa: S704 of the source or a catalogue
         return cast(str, pattern % values)
 
     return worded
+
+
+@lru_cache(maxsize=4_096)
+def _plain(translations: NullTranslations, name: str, message: tuple[str, ...]) -> Markup:
+    """A sentence without values, which is looked up once. Its "%%" is a "%"."""
+    return Markup(getattr(translations, f"u{name}")(*message)) % {}  # noqa: S704 of the source or a catalogue

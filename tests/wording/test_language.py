@@ -49,6 +49,22 @@ def test_a_message_without_a_translation_stays_english(translated: Flask) -> Non
         assert gettext("Sign out") == "Sign out"
 
 
+def test_a_template_follows_a_language_that_changes_within_a_request(translated: Flask) -> None:
+    template = translated.jinja_env.from_string("{{ _('Sign in') }} {{ ngettext('%(num)s plan', '%(num)s plans', 2) }}")
+    with translated.test_request_context():
+        shown = [template.render()]
+        with language.in_language("ar"):
+            shown.append(template.render())
+        shown.append(template.render())
+    assert shown == ["Sign in 2 plans", "تسجيل الدخول two", "Sign in 2 plans"]
+
+
+def test_a_sign_of_percent_is_one_and_markup_stays_markup(app: Flask) -> None:
+    template = app.jinja_env.from_string("{{ _('5 %%') }} {{ _('<b>%(a)s</b>', a='<i>') }} {{ '<' ~ _('<b>') }}")
+    with app.test_request_context():
+        assert template.render() == "5 % <b>&lt;i&gt;</b> &lt;<b>"
+
+
 @pytest.mark.parametrize(
     ("accepted", "tag", "direction"),
     [

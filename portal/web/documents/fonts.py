@@ -3,8 +3,7 @@
 Inter and Noto Sans Arabic have two weights. Every other script has one, which bold text draws with a thicker line.
 HarfBuzz says which file has a letter, from pages of the file that processes share. reportlab reads a file when a text
 is drawn in it. Its tables of CJK, 40,000 letters, would take 25 MB in each process, so a document gets a cut of that
-file with its own letters. reportlab also reads a font's file at one position that all threads share, so a thread uses it
-alone.
+file with its own letters. reportlab reads a font's file at one position for all threads, so a thread uses it alone.
 """
 
 import io
