@@ -124,7 +124,7 @@ def test_demo_data_is_not_added_to_production_without_a_yes(run: FlaskCliRunner,
     assert db.session.scalar(db.text("SELECT count(*) FROM users")) == 0
 
 
-@pytest.mark.parametrize("database", ["away", "empty"])
+@pytest.mark.parametrize("database", ["away", pytest.param("empty", marks=pytest.mark.long)])
 def test_a_check_that_can_not_look_exits_with_2_and_one_line(run: FlaskCliRunner, app: Flask, database: str) -> None:
     own = make_url(app.config["QIST"].database_url)
     url = own.set(database="qist_nowhere" if database == "away" else "postgres")

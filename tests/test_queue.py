@@ -113,6 +113,7 @@ def test_a_job_runs_functions_of_the_jobs_only(context, valkey, tmp_path, forged
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.long
 def test_a_real_worker_refuses_a_forged_job(context, valkey, tmp_path):
     """Neither the function nor the callbacks run, no webhook is sent, and the worker goes on."""
     listener = socket.create_server(("127.0.0.1", 0))

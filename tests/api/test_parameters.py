@@ -135,6 +135,7 @@ def test_every_operation_documents_the_refusal(document: dict[str, Any]) -> None
         assert example["detail"] and example["errors"][0]["in"] == "query"
 
 
+@pytest.mark.long
 def test_every_documented_parameter_is_accepted(
     document: dict[str, Any], amal: Person, omar: Person, dana: Person
 ) -> None:
@@ -164,6 +165,7 @@ def _sample(schema: dict[str, Any], omar: Person) -> Any:
     return numbers[0] if numbers else omar.email
 
 
+@pytest.mark.long
 def test_state_and_status_are_the_same_filter(document: dict[str, Any], amal: Person, omar: Person) -> None:
     filtered = 0
     for address, known in lists(document, a_plan_with_two_of_everything(amal, omar), amal, omar).items():

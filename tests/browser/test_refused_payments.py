@@ -13,7 +13,9 @@ from tests.fixtures.live import Live
 
 pytestmark = pytest.mark.browser
 
-PLACES = pytest.mark.parametrize("place", ["plan", "plan row", "home", "home row"])
+PLACES = pytest.mark.parametrize(
+    "place", ["plan", "home row", *(pytest.param(place, marks=pytest.mark.long) for place in ("plan row", "home"))]
+)
 
 ALREADY_PAID = "This installment is already paid. Nothing was charged."
 AMOUNT_CHANGED = "What is owed has changed: it is SAR\u00a0100.00 now. Nothing was charged."

@@ -79,7 +79,7 @@ def test_a_customer_chooses_arabic_and_pays(visit: Visit, scripts: bool) -> None
     expect(page.locator("html")).to_have_attribute("dir", "ltr")
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: bool) -> None:
     amal, layla = visit(scripts=scripts), visit(scripts=scripts)
     name = amal.register("merchant", "amal").replace("amal", "layla")
@@ -186,7 +186,7 @@ def test_a_customer_says_that_a_plan_is_not_theirs_and_accepts_it_after_the_answ
 
 
 @BOTH_IN_TIME
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.long)])
 def test_a_merchant_who_also_buys_switches_hats_in_the_menu(visit: Visit, scripts: bool, width: int) -> None:
     amal, badr = visit(scripts=scripts), visit(scripts=scripts)
     name = badr.create_account("merchant", "badr")

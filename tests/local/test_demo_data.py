@@ -61,6 +61,7 @@ def test_two_merchants_four_customers_and_twenty_plans_in_every_state(context):
     assert [(rule, count) for rule, count in checks.run() if count] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hour", [*(pytest.param(hour, marks=pytest.mark.long) for hour in (1, 8, 13)), 20])
 def test_the_demo_data_can_be_made_at_any_hour(context, hour):
     """The hours of its steps are in the future in the morning, and in the past in the evening."""
@@ -71,6 +72,7 @@ def test_the_demo_data_can_be_made_at_any_hour(context, hour):
     assert [(rule, count) for rule, count in checks.run() if count] == []
 
 
+@pytest.mark.long
 def test_a_second_run_changes_nothing_even_after_changes_by_users(context):
     seeded()
     before = everything()

@@ -115,6 +115,7 @@ PAYING: Final = {
 """The routes whose status differs for the customer of a deactivated business."""
 
 
+@pytest.mark.long
 def test_a_deactivated_account_is_anonymous_everywhere(app: Flask, database: str) -> None:
     with app.app_context():
         amal, omar = people.amal(), people.omar()
@@ -178,6 +179,7 @@ def test_customers_and_keys_of_a_deactivated_business_read(
     assert wrong == {}
 
 
+@pytest.mark.long
 def test_a_business_without_approval_has_every_page_of_a_business(app: Flask, database: str) -> None:
     with app.app_context():
         dana = operations.a_draft_merchant(app)

@@ -102,6 +102,7 @@ def arrive(receiver: Receiver, count: int, listening: Listening) -> None:
     assert len(receiver.got) >= count, listening.output
 
 
+@pytest.mark.long
 def test_events_are_forwarded_as_webhooks_and_a_later_run_goes_on(listening: Listening, amal: int) -> None:
     plan_id = people.a_plan(amal)
     happen(plan_id, 2)

@@ -181,7 +181,10 @@ payments.pay_installment(
 """
 
 
-@pytest.mark.parametrize(("when", "state", "charged"), [("before", "declined", 0), ("after", "succeeded", 1)])
+@pytest.mark.parametrize(
+    ("when", "state", "charged"),
+    [pytest.param("before", "declined", 0, marks=pytest.mark.long), ("after", "succeeded", 1)],
+)
 def test_the_sweep_settles_the_payment_of_a_process_killed_while_it_charged(
     first, request_key, monkeypatch, when, state, charged
 ):

@@ -143,6 +143,7 @@ def test_every_word_of_a_receipt_is_translated(app: Flask, ids: dict[str, Any]) 
     assert_translated(read(guest, f"{receipt}/receipt.pdf", TAG))
 
 
+@pytest.mark.long
 def test_every_word_of_a_statement_is_translated(app: Flask, ids: dict[str, Any]) -> None:
     amal, omar = browser_of(app, "amal"), browser_of(app, "omar")
     with app.app_context():

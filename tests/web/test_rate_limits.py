@@ -68,6 +68,7 @@ def test_an_unresponsive_valkey_delays_the_first_attempt_only(database: str, lim
         assert 0 < sum(waits) <= 3 * connections.TIMEOUT
 
 
+@pytest.mark.long
 def test_valkey_killed_between_eight_simultaneous_attempts(
     tmp_path: Path, database: str, limiter_restored: None
 ) -> None:

@@ -25,6 +25,7 @@ from portal.services.agreements import disputes
 from portal.services.mail import delivery
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
+from tests import first_in_time
 from tests.fixtures import operations, people
 from tests.fixtures.agreements import acceptance
 from tests.fixtures.mails import outbox
@@ -81,7 +82,7 @@ def world(app: Flask, database: str) -> tuple[int, int]:
     return a_world(app)
 
 
-@pytest.mark.parametrize("text", SAVED_FIELDS, ids=lambda text: text.address)
+@pytest.mark.parametrize("text", first_in_time(SAVED_FIELDS), ids=lambda text: text.address)
 def test_a_form_stores_the_texts_that_it_accepts(
     app: Flask, world: tuple[int, int], text: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +100,7 @@ def test_a_form_stores_the_texts_that_it_accepts(
             db.session.commit()
 
 
-@pytest.mark.parametrize("text", SAVED_FIELDS, ids=lambda text: text.address)
+@pytest.mark.parametrize("text", first_in_time(SAVED_FIELDS), ids=lambda text: text.address)
 def test_a_form_explains_the_texts_that_it_refuses(app: Flask, world: tuple[int, int], text: Field) -> None:
     amal = browser_of(app, "amal")
     key = one_use_key(amal, text)
@@ -120,6 +121,7 @@ def test_a_registration_has_the_same_rule_for_the_business_name(app: Flask, clie
         assert set(db.session.scalars(db.select(Merchant.business_name))) == set(ACCEPTED.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "address", "beside"),
     [ACTIONS[0], *(pytest.param(*action, marks=pytest.mark.long) for action in ACTIONS[1:])],
@@ -141,6 +143,7 @@ def test_an_action_on_a_plan_has_the_same_rule(
     assert "tab inside, é" in words(shown)
 
 
+@pytest.mark.long
 def test_reasons_and_answers_on_pages_of_their_own_have_the_same_rule(app: Flask, world: tuple[int, int]) -> None:
     """An operator's decision, a business's objection, and its answer to a dispute."""
     plan, _payment = world
@@ -174,6 +177,7 @@ def test_reasons_and_answers_on_pages_of_their_own_have_the_same_rule(app: Flask
     assert "山田\u3000太郎" in olga.get(f"/operator/merchants/{merchant_id}").text
 
 
+@pytest.mark.long
 def test_a_text_is_shown_again_unharmed(app: Flask, world: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """As description and business name, on pages, in a file and in a mail's subject, text and HTML."""
     monkeypatch.setattr(mail_limits, "FROM_ONE_BUSINESS", 10 * len(ACCEPTED))

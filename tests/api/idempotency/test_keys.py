@@ -272,7 +272,9 @@ def test_eight_at_once_with_one_key_make_one_plan(app: Flask, amal: Person, omar
     assert count(app, Plan) == 1
 
 
-@pytest.mark.parametrize("payable", [20, pytest.param(300, marks=pytest.mark.proof)])
+@pytest.mark.parametrize(
+    "payable", [pytest.param(20, marks=pytest.mark.long), pytest.param(300, marks=pytest.mark.proof)]
+)
 def test_payments_that_are_sent_eight_times_at_once_have_one_effect_each(
     app: Flask, amal: Person, omar: Person, payable: int
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import requests
 from flask import Flask
 
@@ -90,6 +91,7 @@ def facts_of(problem: requests.Response) -> dict[str, Any]:
     return {name: value for name, value in problem.json().items() if name not in ("title", "detail")}
 
 
+@pytest.mark.long
 def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app: Flask, api: Api) -> None:
     amal, omar = merchant(api), customer(api)
     send = Sender()

@@ -9,6 +9,7 @@ from flask import Flask
 from portal.domain import clock
 from portal.services.accounts import merchant_settings
 from portal.services.operations import merchant_deactivations
+from tests import first_in_time
 from tests.api import Api, Person, create_plan, merchant, problem
 from tests.api.resources.test_typed_texts import ACCEPTED, CASH, FIELDS, REFUSED, TERMS, refusal_code
 from tests.fixtures import operations
@@ -140,7 +141,7 @@ def values_of(answer: Any, name: str) -> list[str]:
     return here + values_of(list(answer.values()), name)
 
 
-@pytest.mark.parametrize(("name", "limit"), OF_A_CUSTOMER)
+@pytest.mark.parametrize(("name", "limit"), first_in_time(OF_A_CUSTOMER))
 def test_the_words_of_a_business_about_its_customer(amal: Person, plan: dict[str, Any], name: str, limit: int) -> None:
     def send(typed: str) -> Any:
         return amal.api.call("PATCH", f"/api/customers/{plan['customer']}/", {name: typed})
@@ -149,7 +150,7 @@ def test_the_words_of_a_business_about_its_customer(amal: Person, plan: dict[str
     accepts(send, name, limit)
 
 
-@pytest.mark.parametrize(("name", "limit"), OF_A_CUSTOMER)
+@pytest.mark.parametrize(("name", "limit"), first_in_time(OF_A_CUSTOMER))
 def test_the_words_of_a_business_about_an_imported_person(app: Flask, amal: Person, name: str, limit: int) -> None:
     with app.app_context():
         contact_id = matrix_rows.a_contact(amal.id)
@@ -169,7 +170,7 @@ def test_the_name_of_a_person_in_their_profile(omar: Person) -> None:
     accepts(send, "name")
 
 
-@pytest.mark.parametrize(("name", "limit"), OF_A_MERCHANT)
+@pytest.mark.parametrize(("name", "limit"), first_in_time(OF_A_MERCHANT))
 def test_the_words_of_a_business_about_itself(
     amal: Person, name: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +183,7 @@ def test_the_words_of_a_business_about_itself(
     accepts(send, name, limit)
 
 
-@pytest.mark.parametrize(("address", "beside"), OWN_IDS)
+@pytest.mark.parametrize(("address", "beside"), first_in_time(OWN_IDS))
 def test_the_own_ids_of_payments_and_refunds(
     amal: Person, omar: Person, plan: dict[str, Any], address: str, beside: dict[str, Any]
 ) -> None:

@@ -39,7 +39,7 @@ def register(api: Api, **more: str) -> Any:
 
 @pytest.mark.parametrize(
     ("name", "address", "beside"),
-    [*FIELDS[:2], *(pytest.param(*field, marks=pytest.mark.long) for field in FIELDS[2:])],
+    [FIELDS[0], *(pytest.param(*field, marks=pytest.mark.long) for field in FIELDS[1:])],
 )
 def test_a_field_accepts_and_refuses_the_texts_of_every_script(
     api: Api, amal: Person, name: str, address: str, beside: dict[str, Any]
@@ -64,6 +64,7 @@ def test_a_field_accepts_and_refuses_the_texts_of_every_script(
     problem(amal.api.post(address, surrogate, Content_Type="application/json"), 400, "unreadable")
 
 
+@pytest.mark.long
 def test_an_external_id_has_the_same_rule_and_metadata_is_kept_as_it_is(api: Api, amal: Person) -> None:
     omar = customer(api)
     for typed in REFUSED:
@@ -83,6 +84,7 @@ def test_an_external_id_has_the_same_rule_and_metadata_is_kept_as_it_is(api: Api
             assert made.json()["metadata"] == {text[:40]: text}, ascii(text)
 
 
+@pytest.mark.long
 def test_a_registration_has_the_same_rule_for_the_business_name(api: Api) -> None:
     for typed in ACCEPTED:
         assert register(api, business_name=typed).status_code == 201, ascii(typed)

@@ -95,7 +95,7 @@ SORTED = {
 }
 
 
-@pytest.mark.parametrize("name", [*SORTED, *(f"-{name}" for name in SORTED)])
+@pytest.mark.parametrize("name", [*SORTED, *(pytest.param(f"-{name}", marks=pytest.mark.long) for name in SORTED)])
 def test_every_order_leads_forwards_and_back(amal, crowd, name):
     """c6 is called Aisha. c0 has no name, like an erased person, and comes last in both directions."""
     actor = people.owner(amal)

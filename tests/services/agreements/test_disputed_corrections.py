@@ -277,7 +277,7 @@ ACTS = {"dispute": dispute, "answer": answer, "reissue": reissue}
 
 
 @pytest.mark.parametrize(
-    "first", ["dispute", "correct", *(pytest.param(step, marks=pytest.mark.long) for step in ("answer", "reissue"))]
+    "first", ["correct", *(pytest.param(step, marks=pytest.mark.long) for step in ("dispute", "answer", "reissue"))]
 )
 def test_dispute_answer_correction_and_reissue_in_every_order(app, subtests, first):
     """Each order on a plan of its own and a day of its own, then the new person disputes, is answered and accepts."""

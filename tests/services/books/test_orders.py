@@ -211,7 +211,13 @@ def name_of(order: tuple[tuple[str, ...], str, str, str, int]) -> str:
     return "-".join([*before, *map(str, acts)])
 
 
-@pytest.mark.parametrize("number", range(len(CHOSEN)), ids=lambda number: name_of(CHOSEN[number]))
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, id=name_of(order), marks=[] if number % 7 < 3 else pytest.mark.long)
+        for number, order in enumerate(CHOSEN)
+    ],
+)
 def test_an_order_of_three_acts(context: object, number: int) -> None:
     run(CHOSEN[number], number)
 

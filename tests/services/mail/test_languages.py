@@ -112,6 +112,7 @@ def change_email(user_id, email):
     email_undos.undo(email_changes.issue(change_id), new_password="nine purple kites")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("in_pseudo_language")
 def test_every_kind_of_mail_is_translated(app, catcher, amal, omar, monkeypatch):
     monkeypatch.setattr(mail_limits, "FROM_ONE_BUSINESS", 100)

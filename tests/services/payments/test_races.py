@@ -86,8 +86,9 @@ def charged():
 @pytest.mark.parametrize(
     ("count", "keys"),
     [
+        (10, "one key"),
+        pytest.param(30, "one key", marks=pytest.mark.long),
         pytest.param(100, "different keys", marks=pytest.mark.long),
-        (30, "one key"),
         pytest.param(300, "different keys", marks=pytest.mark.proof),
         pytest.param(300, "one key", marks=pytest.mark.proof),
     ],

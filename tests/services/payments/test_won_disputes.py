@@ -351,6 +351,7 @@ def test_eight_at_once_book_it_once_and_keep_what_is_owed(app, amal, omar, round
     assert_checks_hold()
 
 
+@pytest.mark.long
 def test_a_process_that_dies_at_the_refund_books_it_once_and_refunds_it_once(amal, omar):
     with nursery() as children:
         for moment in MOMENTS:

@@ -60,6 +60,7 @@ def outside(text: str) -> set[str]:
     return set(re.findall(r"[^\W\d_]{2,}", text))
 
 
+@pytest.mark.long
 def test_every_word_of_receipts_and_statements_is_of_the_catalogue_or_typed(
     app: Flask, database: str, tag: str
 ) -> None:

@@ -54,6 +54,7 @@ def costs(app: Flask, plans: int) -> dict[str, tuple[int, int]]:
     return measured
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("database")
 def test_pages_cost_the_same_for_ten_plans_and_for_a_thousand(app: Flask) -> None:
     few, many = costs(app, 10), costs(app, 1_000)

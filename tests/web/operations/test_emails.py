@@ -138,6 +138,7 @@ def test_a_public_address_opens_no_outbox(app, client, kept, changed):
     assert client.get("/outbox", headers={"Host": "pay.example.org"}).status_code == 303
 
 
+@pytest.mark.long
 def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     monkeypatch.setattr(password_resets, "REQUEST_SECONDS", 0.0)
     with app.app_context():
