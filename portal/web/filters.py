@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
-from types import BuiltinMethodType, FunctionType, MethodType
+from types import BuiltinMethodType, FunctionType, GeneratorType, MethodType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from babel.support import NullTranslations
 from flask import Flask, g, has_request_context, request
 from flask_babel import gettext as _
 from flask_babel import pgettext
@@ -20,6 +21,7 @@ from portal.services.accounts.hats import Hat
 from portal.web.authorization import my_actor, signed_in_user, start_page
 from portal.web.middleware import language, theme
 from portal.wording.dates import day, month_name, month_year, short_day
+from portal.wording.language import catalogue
 from portal.wording.lazy import lazy_gettext as _l
 
 EVALUATION: Final[object] = getattr(Macro.__call__, "jinja_pass_arg")  # noqa: B009
@@ -52,7 +54,7 @@ def init_app(app: Flask) -> None:
         app.add_template_global(function)
     app.context_processor(shell_variables)
     app.jinja_env.context_class = Calls
-    app.jinja_env.globals["url_for"] = _url_for(app)
+    app.jinja_env.globals.update(url_for=_url_for(app), once=Once)
 
 
 class Calls(Context):
@@ -71,12 +73,35 @@ class Calls(Context):
                 args = (self.eval_ctx, *args)
             elif passed is not None:
                 return super().call(called, *args, **kwargs)
-        elif kind is not BuiltinMethodType:
+        elif kind is not BuiltinMethodType and kind is not Once:
             return super().call(called, *args, **kwargs)
         if kwargs:
             kwargs.pop("_block_vars", None)
             kwargs.pop("_loop_vars", None)
         return called(*args, **kwargs)
+
+
+class Once:
+    """A macro whose markup depends on its arguments and the reader's language alone: drawn once for the latest ones.
+
+    A list of pages has the same few icons, badges and rows of segments dozens of times. An argument that is a list or a
+    generator is read as a tuple; every other one has to be hashable. Text and markup are told apart.
+    """
+
+    def __init__(self, macro: Macro) -> None:
+        self._macro = macro
+        self._drawn = lru_cache(maxsize=1_024)(self._draw)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> str:
+        values = [
+            tuple(value) if isinstance(value, list | GeneratorType) else value for value in (*args, *kwargs.values())
+        ]
+        return self._drawn(catalogue(), tuple(kwargs), tuple(map(type, values)), *values)
+
+    def _draw(self, _catalogue: NullTranslations, names: tuple[str, ...], _types: object, *values: Any) -> str:
+        positional = len(values) - len(names)
+        named = dict(zip(names, values[positional:], strict=True))
+        return self._macro(*values[:positional], **named)
 
 
 def _url_for(app: Flask) -> Callable[..., str]:

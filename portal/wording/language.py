@@ -30,6 +30,7 @@ DIRECTORY: Final = "LANGUAGE_DIRECTORY"
 CHOICE: Final = "LANGUAGE_CHOICE"
 """The key in app.config of a function without arguments: the language that the reader chose, or None."""
 
+NO_CATALOGUE: Final = NullTranslations()
 KEPT: Final = "language_catalogue"
 """The name in `g` of the current locale and its catalogue."""
 
@@ -42,7 +43,7 @@ class Catalogues(Domain):  # type: ignore[misc]
 
     def get_translations(self) -> NullTranslations:
         """The catalogue of the reader's language. Returns empty translations for English and outside of an app."""
-        return _translations()
+        return catalogue()
 
 
 class Languages(Babel):  # type: ignore[misc]
@@ -132,11 +133,14 @@ def _reader_language() -> str | None:
     return match.replace("-", "_") if match else None
 
 
-def _translations() -> NullTranslations:
-    """The catalogue of the current locale. `g` keeps it with its locale, because a page asks hundreds of times."""
+def catalogue() -> NullTranslations:
+    """The catalogue of this response's language, the same object each time. English has an empty one.
+
+    `g` keeps it with its locale, because a page asks hundreds of times.
+    """
     locale = get_locale()
     if locale is None:
-        return NullTranslations()
+        return NO_CATALOGUE
     kept: tuple[Locale, NullTranslations] | None = g.get(KEPT)
     if kept is None or kept[0] is not locale:
         kept = locale, _catalogue(current_app.config[DIRECTORY], str(locale))
@@ -168,7 +172,7 @@ def _sentence_function(name: str) -> Callable[..., str]:
 
     @pass_eval_context
     def worded(evaluation: EvalContext, *message: Any, **values: Any) -> str:
-        translations = _translations()
+        translations = catalogue()
         if not values and not plural:
             sentence = _plain(translations, name, message)
             return sentence if evaluation.autoescape else str(sentence)

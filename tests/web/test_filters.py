@@ -7,8 +7,10 @@ import pytest
 from flask import Flask
 from jinja2 import Environment, pass_context, pass_environment, pass_eval_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
 from portal.web.filters import Calls
+from portal.wording.language import in_language
 
 SOURCES = [
     "{{ plain(1, b=2) }}",
@@ -70,6 +72,38 @@ def test_a_template_calls_as_jinja_does(source: str, autoescape: bool) -> None:
         )
         shown.append(made.from_string(source).render(text="banana", items={"a": "&"}, x="outer"))
     assert shown[0] == shown[1]
+
+
+def drawn(app: Flask, source: str, **values: Any) -> str:
+    imports = "{% from 'ui/facts.html' import badge %}{% from 'ui/brand.html' import segments %}"
+    return app.jinja_env.from_string(imports + source).render(**values)
+
+
+def test_a_macro_that_is_drawn_once_tells_text_and_markup_apart(app: Flask) -> None:
+    with app.test_request_context():
+        text, markup = (drawn(app, "{{ badge('late', text) }}", text=text) for text in ("<b>", Markup("<b>")))
+    assert "<span>&lt;b&gt;</span>" in text and "<span><b></span>" in markup
+
+
+@pytest.mark.usefixtures("arabic")
+def test_a_macro_that_is_drawn_once_follows_the_language(app: Flask) -> None:
+    with app.test_request_context():
+        shown = [drawn(app, "{{ badge('late') }}{{ segments(['paid', 'late']) }}")]
+        with in_language("ar"):
+            shown.append(drawn(app, "{{ badge('late') }}{{ segments(['paid', 'late']) }}"))
+        shown.append(drawn(app, "{{ badge('late') }}{{ segments(['paid', 'late']) }}"))
+    assert shown[0] == shown[2] != shown[1] and "1 of 2 paid" in shown[0] and "1 of 2 paid" not in shown[1]
+
+
+def test_a_macro_that_is_drawn_once_takes_lists_generators_and_names(app: Flask) -> None:
+    class Row:
+        status = "paid"
+
+    with app.test_request_context():
+        one = drawn(app, "{{ segments(rows | map(attribute='status'), new=[2]) }}", rows=[Row(), Row()])
+        two = drawn(app, "{{ segments(['paid', 'paid'], new=2) }}")
+        three = drawn(app, "{{ segments(['paid', 'paid'], total=3) }}")
+    assert one == two and one.count("segment-new") == 1 and "2 of 3 paid" in three
 
 
 def test_every_template_has_these_calls(app: Flask) -> None:

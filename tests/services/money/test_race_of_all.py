@@ -154,9 +154,7 @@ def faults(app: Flask, card: Scene, cash: Scene, names: list[str]) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize(
-    "rounds", [6, pytest.param(12, marks=pytest.mark.long), pytest.param(600, marks=pytest.mark.proof)]
-)
+@pytest.mark.parametrize("rounds", [12, pytest.param(600, marks=pytest.mark.proof)])
 def test_eight_of_all_acts_at_once(app: Flask, figures: Figures, rounds: int) -> None:
     draw, seen = random.Random(rounds), Counter[str]()
     amal, omar = people.amal(), people.omar()
