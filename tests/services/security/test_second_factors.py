@@ -220,7 +220,7 @@ def test_no_secret_is_stored_in_plain_text(omar):
 
 def test_a_sealed_text_opens_for_its_row_and_under_the_keys_before(app, monkeypatch):
     sealed = sealing.seal("second factors v1", "secret", about="7")
-    changed = sealed[:-9] + b"x" + sealed[-8:]
+    changed = sealed[:-9] + (b"y" if sealed[-9:-8] == b"x" else b"x") + sealed[-8:]
     for purpose, about, text in (
         ("second factors v1", "8", sealed),
         ("kept forms v1", "7", sealed),
