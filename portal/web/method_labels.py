@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flask import Flask, g
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import BigInteger, bindparam, select
 
 from portal.extensions import db
 from portal.models import Payment, PaymentMethod
@@ -20,6 +20,7 @@ from portal.wording.lazy import lazy_gettext as _l
 
 WAYS: Final[dict[PaymentWay, Any]] = {"card": _l("Card"), "cash": _l("Cash"), "transfer": _l("Bank transfer")}
 """The kinds of methods that a list is narrowed to."""
+_SAVED: Final = PaymentMethod.of_customer(bindparam("customer_id", type_=BigInteger))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def init_app(app: Flask) -> None:
 
 def methods_of(customer_id: int) -> list[Method]:
     """The payment methods of this customer, saved cards first. The first one is the default."""
-    saved = db.session.scalars(PaymentMethod.of_customer(customer_id))
+    saved = db.session.scalars(_SAVED, {"customer_id": customer_id})
     return [
         *(Method(row.token, words := card_ending(row.brand, row.last4), words, True, row.id) for row in saved),
         *(Method(option.token, card_words(option), _short_words(option)) for option in offered_methods.list_methods()),

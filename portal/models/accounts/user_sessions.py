@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     CheckConstraint,
     ColumnElement,
     ForeignKey,
@@ -69,7 +70,7 @@ class UserSession(Model):
     )
 
     @staticmethod
-    def is_live(now: datetime) -> ColumnElement[bool]:
+    def is_live(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
         """The session has not ended, expired or been idle. Its user is joined. `now` is aware."""
         idle = case((User.registered_as == "operator", now - OPERATORS_IDLE), else_=now - IDLE)
         return and_(UserSession.ended_at.is_(None), UserSession.expires_at > now, UserSession.last_used_at > idle)
@@ -85,7 +86,9 @@ class UserSession(Model):
         )
 
     @staticmethod
-    def live(token_hash: bytes, now: datetime) -> Select["UserSession"]:
+    def live(
+        token_hash: bytes | BindParameter[bytes], now: datetime | BindParameter[datetime]
+    ) -> Select["UserSession"]:
         """The session with this token, with its user and their businesses, unless it has ended. `now` is aware."""
         return (
             select(UserSession)

@@ -1,6 +1,6 @@
 """Saved payment methods: the gateway's token, the brand and the last four digits. Never a card number."""
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Select, String, select, text
+from sqlalchemy import BigInteger, BindParameter, CheckConstraint, ForeignKey, Index, Select, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Model
@@ -26,7 +26,7 @@ class PaymentMethod(Model):
     )
 
     @staticmethod
-    def of_customer(customer_id: int) -> Select["PaymentMethod"]:
+    def of_customer(customer_id: int | BindParameter[int]) -> Select["PaymentMethod"]:
         """A customer's usable methods, newest first."""
         return (
             select(PaymentMethod)

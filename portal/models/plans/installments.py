@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     CheckConstraint,
     ColumnElement,
     Computed,
@@ -241,7 +242,7 @@ class Installment(Model):
         return rules[status]
 
     @staticmethod
-    def of_customer(customer_id: int) -> Select["Installment"]:
+    def of_customer(customer_id: int | BindParameter[int]) -> Select["Installment"]:
         return select(Installment).where(Installment.customer_id == customer_id)
 
     @staticmethod

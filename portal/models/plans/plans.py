@@ -247,7 +247,7 @@ class Plan(Model):
         return clock.today(self.time_zone)
 
     @staticmethod
-    def has_status(status: str, now: datetime) -> ColumnElement[bool]:
+    def has_status(status: str, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
         """The same rule as `status`, in SQL, with "unaccepted" and "disputed" for active plans. `now` is aware."""
         if status == "overdue":
             return and_(Plan.state == "active", Plan.next_late_at <= now)

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from typing import Final
 
-from sqlalchemy import select, union_all
+from sqlalchemy import BigInteger, DateTime, Integer, Select, bindparam, select, union_all
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock
@@ -13,6 +15,10 @@ from portal.reports.merchants import totals
 
 NET = Payment.amount - Payment.refunded - Payment.reversed
 """The amount of a received payment, less refunds and reversals (minor units)."""
+_MERCHANT: Final = bindparam("merchant_id", type_=BigInteger)
+_LIMIT: Final = bindparam("limit", type_=Integer)
+_NOW: Final = bindparam("now", type_=DateTime(timezone=True))
+_FIRST_PLAN: Final = select(Plan.id).where(Plan.merchant_id == _MERCHANT).order_by(Plan.id).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,13 @@ def figures(merchant: Merchant) -> Dashboard:
 
 def latest_payments(merchant_id: int, limit: int = 8) -> list[Payment]:
     """The newest payments to this merchant in every state, with their customers and plans."""
-    query = select(Payment).where(Payment.merchant_id == merchant_id).order_by(Payment.id.desc()).limit(limit)
-    return list(db.session.scalars(query.options(joinedload(Payment.customer), joinedload(Payment.plan))))
+    return list(db.session.scalars(_latest_payments(), {"merchant_id": merchant_id, "limit": limit}))
+
+
+@cache
+def _latest_payments() -> Select[Payment]:
+    query = select(Payment).where(Payment.merchant_id == _MERCHANT).order_by(Payment.id.desc()).limit(_LIMIT)
+    return query.options(joinedload(Payment.customer), joinedload(Payment.plan))
 
 
 def plans_needing_attention(merchant_id: int, limit: int = 8) -> list[Plan]:
@@ -72,21 +83,25 @@ def plans_needing_attention(merchant_id: int, limit: int = 8) -> list[Plan]:
 
     They come with customers and installments.
     """
-    mine = select(Plan.id).where(Plan.merchant_id == merchant_id)
-    disputed = mine.where(Plan.disputed).order_by(Plan.id.desc()).limit(limit)
-    overdue = mine.where(Plan.has_status("overdue", clock.now())).order_by(Plan.next_late_at, Plan.id).limit(limit)
+    values = {"merchant_id": merchant_id, "now": clock.now(), "limit": limit}
+    return list(db.session.scalars(_needing_attention(), values))
+
+
+@cache
+def _needing_attention() -> Select[Plan]:
+    mine = select(Plan.id).where(Plan.merchant_id == _MERCHANT)
+    disputed = mine.where(Plan.disputed).order_by(Plan.id.desc()).limit(_LIMIT)
+    overdue = mine.where(Plan.has_status("overdue", _NOW)).order_by(Plan.next_late_at, Plan.id).limit(_LIMIT)
     chosen = union_all(select(disputed.subquery().c.id), select(overdue.subquery().c.id)).subquery()
-    query = (
+    return (
         select(Plan)
         .where(Plan.id.in_(select(chosen.c.id)))
         .order_by(Plan.disputed.desc(), Plan.next_late_at, Plan.id)
-        .limit(limit)
+        .limit(_LIMIT)
         .options(joinedload(Plan.customer), selectinload(Plan.installments))
     )
-    return list(db.session.scalars(query))
 
 
 def has_plans(merchant_id: int) -> bool:
     """The merchant has at least one plan, in any state."""
-    mine = select(Plan.id).where(Plan.merchant_id == merchant_id)
-    return db.session.scalar(mine.order_by(Plan.id).limit(1)) is not None
+    return db.session.scalar(_FIRST_PLAN, {"merchant_id": merchant_id}) is not None

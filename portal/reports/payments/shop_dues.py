@@ -2,10 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from functools import cache
 from typing import Final
 
-from sqlalchemy import ColumnElement, Date, Select, and_, cast, exists, func, select
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Date,
+    DateTime,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    select,
+)
 
 from portal.domain import clock
 from portal.extensions import db
@@ -13,6 +27,7 @@ from portal.models import Installment, Merchant, Payment, Plan
 
 MAX_PLANS: Final = 20
 """Plans that one press pays."""
+_NOW: Final = bindparam("now", type_=DateTime(timezone=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +73,17 @@ class LeftOut:
 
 def by_shop(customer_id: int) -> list[ShopDue]:
     """The amounts that this customer owes today, by business and currency, the oldest due date first."""
+    rows = db.session.execute(_shops(), {"customer_id": customer_id, "now": clock.now()})
+    return [
+        ShopDue(merchant, currency, int(minor), int(held), plans, due_on)
+        for merchant, currency, minor, held, plans, due_on in rows
+    ]
+
+
+@cache
+def _shops() -> Select[Merchant, str, int, int, int, date]:
     checking = func.coalesce(func.sum(Installment.remaining).filter(_in_flight()), 0)
-    query = (
+    return (
         select(
             Merchant,
             Installment.currency,
@@ -70,14 +94,10 @@ def by_shop(customer_id: int) -> list[ShopDue]:
         )
         .join(Plan, Plan.id == Installment.plan_id)
         .join(Merchant, Merchant.id == Installment.merchant_id)
-        .where(Installment.customer_id == customer_id, _due_now())
+        .where(Installment.customer_id == bindparam("customer_id", type_=BigInteger), _due_at(_NOW))
         .group_by(Merchant.id, Installment.currency)
         .order_by(func.min(Installment.due_date), Merchant.id, Installment.currency)
     )
-    return [
-        ShopDue(merchant, currency, int(minor), int(held), plans, due_on)
-        for merchant, currency, minor, held, plans, due_on in db.session.execute(query)
-    ]
 
 
 def plans_due(customer_id: int, merchant_id: int, currency: str) -> list[PlanDue]:
@@ -135,7 +155,7 @@ def _plans_due(customer_id: int, merchant_id: int, currency: str) -> Select[int,
             Installment.customer_id == customer_id,
             Installment.merchant_id == merchant_id,
             Installment.currency == currency,
-            _due_now(),
+            _due_at(clock.now()),
             ~_in_flight(),
         )
         .group_by(Installment.plan_id)
@@ -143,9 +163,9 @@ def _plans_due(customer_id: int, merchant_id: int, currency: str) -> Select[int,
     )
 
 
-def _due_now() -> ColumnElement[bool]:
-    """Chased installments whose due date is not after the plan's local date."""
-    return and_(Installment.chased(), Installment.due_date <= cast(func.timezone(Plan.time_zone, clock.now()), Date))
+def _due_at(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+    """Chased installments whose due date is not after the plan's local date at `now`."""
+    return and_(Installment.chased(), Installment.due_date <= cast(func.timezone(Plan.time_zone, now), Date))
 
 
 def _in_flight() -> ColumnElement[bool]:

@@ -1,8 +1,23 @@
 """The customer's home page: due and coming installments and open plans, across merchants."""
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Date, and_, cast, exists, func, select
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    DateTime,
+    Integer,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    select,
+)
 from sqlalchemy.orm import joinedload
 
 from portal.domain import clock
@@ -11,6 +26,8 @@ from portal.models import Installment, Payment, Plan
 
 DUE_LIMIT = 12
 PLANS_LIMIT = 20
+_CUSTOMER: Final = bindparam("customer_id", type_=BigInteger)
+_NOW: Final = bindparam("now", type_=DateTime(timezone=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +50,53 @@ class Home:
 
 def home(customer_id: int) -> Home:
     """The home page of this customer: at most 12 due and 12 coming installments, 20 plans, and 20 asked ones."""
-    rows, owed = _open(customer_id)
-    written_off = exists().where(Installment.plan_id == Plan.id, Installment.written_off > 0)
-    paid_off = func.count().filter(Plan.state == "completed", ~written_off)
-    closed_plans = Plan.customer_id == customer_id, Plan.state != "active"
-    counts = [select(one).select_from(Plan).where(*closed_plans).scalar_subquery() for one in (func.count(), paid_off)]
+    mine = {"customer_id": customer_id}
+    rows = db.session.execute(_open_installments(), {**mine, "now": clock.now()}).all()
+    owed: dict[str, int] = dict(sorted(rows[0][2].items())) if rows else {}
+    shown = db.session.execute(_open_plans(), mine).unique().all()
+    plans = [plan for plan, *_ in shown if plan.counted and not plan.disputed]
+    to_answer = [plan for plan, *_ in shown if not plan.counted or plan.disputed]
+    closed, paid = shown[0][1:] if shown else db.session.execute(select(*_closed_counts()), mine).one()
+    due, coming = ([row for row, now, _ in rows if now == is_due] for is_due in (True, False))
+    return Home(due, coming, owed, plans, to_answer, closed, closed == paid)
+
+
+@cache
+def _open_plans() -> Select[Plan, *tuple[Any, ...]]:
+    """Open plans with merchants and installments, by next due date, each with the two numbers of `_closed_counts`.
+
+    PLANS_LIMIT of those to pay, and of those to answer.
+    """
     settled = and_(Plan.counted, ~Plan.disputed)
     place = func.row_number().over(partition_by=settled, order_by=(Plan.next_due_on, Plan.id)).label("place")
-    ranked = select(Plan.id, place).where(Plan.customer_id == customer_id, Plan.state == "active").subquery()
-    query = (
-        select(Plan, *counts)
+    ranked = select(Plan.id, place).where(Plan.customer_id == _CUSTOMER, Plan.state == "active").subquery()
+    return (
+        select(Plan, *_closed_counts())
         .join(ranked, ranked.c.id == Plan.id)
         .where(ranked.c.place <= PLANS_LIMIT)
         .order_by(Plan.next_due_on, Plan.id)
         .options(joinedload(Plan.merchant), joinedload(Plan.installments))
     )
-    shown = db.session.execute(query).unique().all()
-    plans = [plan for plan, *_ in shown if plan.counted and not plan.disputed]
-    to_answer = [plan for plan, *_ in shown if not plan.counted or plan.disputed]
-    closed, paid = shown[0][1:] if shown else db.session.execute(select(*counts)).one()
-    due, coming = ([row for row, now in rows if now == is_due] for is_due in (True, False))
-    return Home(due, coming, owed, plans, to_answer, closed, closed == paid)
 
 
-def _open(customer_id: int) -> tuple[list[tuple[Installment, bool]], dict[str, int]]:
+@cache
+def _closed_counts() -> list[ScalarSelect[int]]:
+    """The number of the customer's closed plans, and of those that are paid without an amount written off."""
+    written_off = exists().where(Installment.plan_id == Plan.id, Installment.written_off > 0)
+    paid_off = func.count().filter(Plan.state == "completed", ~written_off)
+    closed = Plan.customer_id == _CUSTOMER, Plan.state != "active"
+    return [select(one).select_from(Plan).where(*closed).scalar_subquery() for one in (func.count(), paid_off)]
+
+
+@cache
+def _open_installments() -> Select[Installment, bool, dict[str, int]]:
     """Open installments with their plans, soonest due first, and whether each is due: DUE_LIMIT of either.
 
     With them what remains of all of them, by currency.
     """
-    is_due = Installment.due_date <= cast(func.timezone(Plan.time_zone, clock.now()), Date)
+    is_due = Installment.due_date <= cast(func.timezone(Plan.time_zone, _NOW), Date)
     place = func.row_number().over(partition_by=is_due, order_by=(Installment.due_date, Installment.id))
-    chased = Installment.of_customer(customer_id).where(Installment.chased())
+    chased = Installment.of_customer(_CUSTOMER).where(Installment.chased())
     ranked = (
         chased.join(Installment.plan)
         .with_only_columns(Installment.id, is_due.label("is_due"), place.label("place"))
@@ -73,24 +106,26 @@ def _open(customer_id: int) -> tuple[list[tuple[Installment, bool]], dict[str, i
         Installment.currency
     )
     owed = select(func.jsonb_object_agg(*sums.subquery().c)).scalar_subquery()
-    query = (
+    return (
         select(Installment, ranked.c.is_due, owed)
         .join(ranked, ranked.c.id == Installment.id)
         .where(ranked.c.place <= DUE_LIMIT)
         .order_by(Installment.due_date, Installment.id)
         .options(joinedload(Installment.plan).joinedload(Plan.merchant))
     )
-    rows = db.session.execute(query).all()
-    return [(row, is_due) for row, is_due, _ in rows], dict(sorted(rows[0][2].items())) if rows else {}
 
 
 def latest_payments(customer_id: int, limit: int = 5) -> list[Payment]:
     """The newest succeeded payments of this customer, with plans and merchants."""
-    query = (
+    return list(db.session.scalars(_latest_payments(), {"customer_id": customer_id, "limit": limit}))
+
+
+@cache
+def _latest_payments() -> Select[Payment]:
+    return (
         select(Payment)
-        .where(Payment.customer_id == customer_id, Payment.state == "succeeded")
+        .where(Payment.customer_id == _CUSTOMER, Payment.state == "succeeded")
         .order_by(Payment.id.desc())
-        .limit(limit)
+        .limit(bindparam("limit", type_=Integer))
         .options(joinedload(Payment.plan).joinedload(Plan.merchant))
     )
-    return list(db.session.scalars(query))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from flask import current_app
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import DateTime, LargeBinary, bindparam, delete, or_, select, update
 
 from portal.domain import clock
 from portal.domain.tokens import digest
@@ -24,6 +24,9 @@ KNOWN: Final = timedelta(days=30)
 """The time for which a browser or an address that signed in to an account is known to it."""
 TOUCHED: Final = timedelta(minutes=1)
 """The precision of `last_used_at`, which saves a write for most requests."""
+_LIVE: Final = UserSession.live(
+    bindparam("token_hash", type_=LargeBinary()), bindparam("now", type_=DateTime(timezone=True))
+)
 
 
 class BadCredentials(QistError):
@@ -207,12 +210,12 @@ def find(token: str) -> UserSession | None:
     Updates its last use. None, too, when the user can't sign in (any more). A demo account's session counts as ended
     once other machines can connect.
     """
-    query = UserSession.live(digest(token), clock.now())
-    session = db.session.scalars(query).unique().one_or_none()
+    values = {"token_hash": digest(token), "now": clock.now()}
+    session = db.session.scalars(_LIVE, values).unique().one_or_none()
     if session is not None and session.last_used_at < clock.now() - TOUCHED:
         with contextlib.suppress(Busy):
             _touch(session.id)
-        session = db.session.scalars(query).unique().one_or_none()
+        session = db.session.scalars(_LIVE, values).unique().one_or_none()
     return None if session is not None and _is_blocked(session.user) else session
 
 
