@@ -39,6 +39,7 @@ def against(document: dict[str, Any], name: str, value: Any) -> None:
     OAS31Validator({"$ref": f"urn:qist#/components/schemas/{name}"}, registry=registry).validate(value)
 
 
+@pytest.mark.long
 def test_the_document_is_valid(document: dict[str, Any]) -> None:
     import openapi_spec_validator
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import pytest
 from flask import Flask
 
 from portal.services.mail.rendering import compose
@@ -31,6 +32,7 @@ def long(fact: Any) -> Any:
     return fact
 
 
+@pytest.mark.long
 def test_no_mail_scrolls_sideways_with_long_words(app: Flask, visit: Visit) -> None:
     visitor = visit()
     page = visitor.page.context.new_page()

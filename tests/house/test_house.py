@@ -13,7 +13,7 @@ from flask import Flask
 from portal.gateways.payment.simulated.cards import CARDS
 from portal.jobs import tasks
 from portal.jobs.schedule import SCHEDULE
-from tests.house.each import ROOT, each, name
+from tests.house.sources import ROOT, each, name, nodes, tree
 
 pytestmark = pytest.mark.xdist_group("house")  # its files share the worker that reads the code
 PORTAL = ROOT / "portal"
@@ -34,13 +34,12 @@ BELOW_ENTRY_POINTS = [
 @cache
 def calls(path: Path) -> list[tuple[int, str]]:
     """Line and dotted name of every call in a file."""
-    nodes = ast.walk(ast.parse(path.read_text()))
-    return [(node.lineno, ast.unparse(node.func)) for node in nodes if isinstance(node, ast.Call)]
+    return [(node.lineno, ast.unparse(node.func)) for node in nodes(path) if isinstance(node, ast.Call)]
 
 
 def imports(path: Path) -> Iterator[tuple[int, str, str]]:
     """Line, module and name of every `from module import name`."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 yield node.lineno, node.module or "", alias.name
@@ -69,7 +68,7 @@ def test_the_rule_above_finds_the_commit_of_the_unit_of_work() -> None:
 
 def writers_of_events(path: Path) -> Iterator[str]:
     """The expressions of a file that make an event or insert into its table."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             called, first = ast.unparse(node.func), ast.unparse(node.args[0]) if node.args else ""
             inserts = called.endswith("insert") and first.removeprefix("models.").startswith("Event")
@@ -107,7 +106,7 @@ def test_no_function_imports_from_portal(path: Path) -> None:
     """Two files may: a command, and the scheduler with its metrics, load what only some runs need."""
     hidden = [
         inner.lineno
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef)
         for inner in ast.walk(node)
         if isinstance(inner, ast.ImportFrom) and (inner.module or "").startswith("portal")
@@ -122,7 +121,7 @@ def test_only_the_registry_imports_an_implementation_of_the_payment_gateway() ->
     assert folders
     importers = set()
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else names
             if isinstance(node, ast.ImportFrom):
@@ -148,7 +147,7 @@ def test_no_entry_point_sorts_errors_on_a_ladder() -> None:
     ladders = []
     for path in SOURCES:
         if {"web", "api"} & set(path.relative_to(PORTAL).parts):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in nodes(path):
                 if isinstance(node, ast.Try):
                     bodies = [
                         re.sub(rf"\b{each.name}\b", "error", "\n".join(map(ast.unparse, each.body)))
@@ -163,7 +162,7 @@ def test_every_enqueued_job_exists() -> None:
     enqueued = {
         node.args[0].value
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Call)
         and ast.unparse(node.func) == "queue.enqueue"
         and node.args
@@ -177,7 +176,7 @@ def test_every_enqueued_job_exists() -> None:
 def test_every_public_function_of_services_reports_and_rules_has_a_docstring(path: Path) -> None:
     undocumented = [
         node.name
-        for node in ast.parse(path.read_text()).body
+        for node in tree(path).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not ast.get_docstring(node)
     ]
     assert undocumented == []

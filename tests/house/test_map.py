@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 import portal
-from tests.house.each import ROOT, each, name
+from tests.house.sources import ROOT, each, name, nodes, tree
 
 pytestmark = pytest.mark.xdist_group("house")
 PORTAL = ROOT / "portal"
@@ -111,7 +111,7 @@ def definitions() -> dict[str, set[str]]:
     """The names that modules define at the top level, by the module's last name, and methods by their class."""
     defined = defaultdict(set)
     for path in [*PORTAL.rglob("*.py"), *(ROOT / "migrations").rglob("*.py")]:
-        for node in ast.parse(path.read_text()).body:
+        for node in tree(path).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 defined[path.stem].add(node.name)
             if isinstance(node, ast.ClassDef):
@@ -127,7 +127,7 @@ def literals() -> set[str]:
     """Every string of the application and of its SQL, such as log events and kinds of events."""
     strings: set[str] = set()
     for path in PORTAL.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 strings.add(node.value)
     return strings
@@ -212,15 +212,14 @@ def imports() -> Graph:
     """Which module of portal imports which, inside functions too; imports for type checkers alone are left out."""
     graph: dict[str, set[str]] = {module: set() for module in MODULES}
     for module, path in MODULES.items():
-        tree = ast.parse(path.read_text())
         for_types = {
             id(inner)
-            for node in ast.walk(tree)
+            for node in nodes(path)
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
             for statement in node.body
             for inner in ast.walk(statement)
         }
-        for node in ast.walk(tree):
+        for node in nodes(path):
             if id(node) not in for_types:
                 graph[module] |= set(_imported(node)) - {module}
     return graph

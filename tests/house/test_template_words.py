@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.each import each
+from tests.house.sources import each
 from tests.house.template_words import (
     CONTEXTS,
     GETTEXT,

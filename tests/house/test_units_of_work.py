@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.sources import nodes, tree
+
 PORTAL = Path(__file__).parent.parent.parent / "portal"
 Name = tuple[str, str]
 """A module and a function of it."""
@@ -22,14 +24,15 @@ class Calls:
         self.named: dict[Name, set[Name]] = {}
         for path in paths:
             module = ".".join(("portal", *path.relative_to(PORTAL).with_suffix("").parts)).removesuffix(".__init__")
-            tree = ast.parse(path.read_text())
             self.imports[module] = {
                 alias.asname or alias.name: (node.module or "", alias.name)
-                for node in ast.walk(tree)
+                for node in nodes(path)
                 if isinstance(node, ast.ImportFrom)
                 for alias in node.names
             }
-            self.functions |= {(module, node.name): node for node in tree.body if isinstance(node, ast.FunctionDef)}
+            self.functions |= {
+                (module, node.name): node for node in tree(path).body if isinstance(node, ast.FunctionDef)
+            }
 
     @cached_property
     def units(self) -> set[Name]:
@@ -76,23 +79,17 @@ class Calls:
 
 pytestmark = pytest.mark.xdist_group("house")
 
-FILES = list(PORTAL.rglob("*.py"))
-UNITS = Calls(path for path in FILES if "@unit_of_work" in path.read_text()).units
-
 
 @cache
 def calls() -> Calls:
     """Those of the whole package."""
-    return Calls(FILES)
+    return Calls(PORTAL.rglob("*.py"))
 
 
 def test_no_unit_of_work_reaches_another() -> None:
-    assert {unit: nested for unit in UNITS if (nested := calls().nested(unit))} == {}
-
-
-def test_the_units_are_those_of_the_whole_package() -> None:
-    assert calls().units == UNITS
-    assert len(UNITS) > 100
+    units = calls().units
+    assert len(units) > 100
+    assert {unit: nested for unit in units if (nested := calls().nested(unit))} == {}
 
 
 def test_the_search_finds_a_unit_of_work_through_another_function() -> None:

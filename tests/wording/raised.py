@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tests.house.sources import nodes, tree
+
 PORTAL: Final = Path(__file__).parents[2] / "portal"
 ROOTS: Final = {"QistError", "Refused", "TooMany"}
 """The classes whose first argument is the code."""
@@ -100,9 +102,7 @@ def _texts(node: ast.AST, scope: Scope, seen: frozenset[str] = frozenset()) -> T
 
 def _values_of(name: str, function: ast.FunctionDef | ast.ClassDef) -> Iterator[ast.expr]:
     """The expressions that a function assigns to a name, and the default value of a parameter."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and name in map(_name, node.targets):
-            yield node.value
+    yield from _assigned(function).get(name, [])
     if isinstance(function, ast.FunctionDef):
         for parameter, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
             if parameter.arg == name and default is not None:
@@ -110,13 +110,19 @@ def _values_of(name: str, function: ast.FunctionDef | ast.ClassDef) -> Iterator[
 
 
 @cache
+def _assigned(function: ast.FunctionDef | ast.ClassDef) -> dict[str | None, list[ast.expr]]:
+    """The expressions that a function assigns, by the name."""
+    values: dict[str | None, list[ast.expr]] = defaultdict(list)
+    for node in ast.walk(function):
+        for target in node.targets if isinstance(node, ast.Assign) else []:
+            values[_name(target)].append(node.value)
+    return dict(values)
+
+
+@cache
 def _calls() -> list[tuple[Path, ast.Call, Scope]]:
     """Every call in portal/."""
-    return [
-        (path, call, scope)
-        for path in sorted(PORTAL.rglob("*.py"))
-        for call, scope in _calls_in(ast.parse(path.read_text()), ())
-    ]
+    return [(path, call, scope) for path in sorted(PORTAL.rglob("*.py")) for call, scope in _calls_in(tree(path), ())]
 
 
 @cache
@@ -138,8 +144,8 @@ def _calls_in(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.Call, Scope]]:
 
 @cache
 def _classes() -> dict[str, ast.ClassDef]:
-    trees = [ast.parse(path.read_text()) for path in PORTAL.rglob("*.py")]
-    return {part.name: part for tree in trees for part in ast.walk(tree) if isinstance(part, ast.ClassDef)}
+    files = PORTAL.rglob("*.py")
+    return {part.name: part for path in files for part in nodes(path) if isinstance(part, ast.ClassDef)}
 
 
 def _name(node: ast.AST) -> str | None:

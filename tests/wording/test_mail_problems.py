@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from portal.wording.mail_problems import MAIL_PROBLEMS, mail_problem
+from tests.house.sources import nodes
 
+pytestmark = pytest.mark.xdist_group("house")  # its worker has read the source
 PORTAL = Path(__file__).parents[2] / "portal"
 SOURCES = [*(PORTAL / "services/mail").rglob("*.py"), PORTAL / "gateways/email.py"]
 RAISED = {"NoLongerTrue": 0, "NotSent": 0, "ServerUnavailable": 0, "_fail": 1, "_mark_dead": 1}
@@ -17,7 +19,7 @@ def codes() -> set[str]:
     """The literal codes in the source."""
     literals = set()
     for path in SOURCES:
-        for call in ast.walk(ast.parse(path.read_text())):
+        for call in nodes(path):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in RAISED:
                 for node in ast.walk(call.args[RAISED[call.func.id]]):
                     if isinstance(node, ast.Constant):

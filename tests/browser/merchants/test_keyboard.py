@@ -31,6 +31,7 @@ def a_shop(visit: Visit) -> tuple[Visitor, str]:
     return amal, plan
 
 
+@pytest.mark.long
 def test_the_first_tab_skips_to_the_content(visit: Visit) -> None:
     amal, _ = a_shop(visit)
     page = amal.open("/plans")

@@ -64,6 +64,7 @@ def test_an_open_home_or_plan_page_follows_a_payment(visit: Visit) -> None:
     assert answer(page) == 204
 
 
+@pytest.mark.long
 def test_the_chart_tells_its_values_on_hover_and_focus(visit: Visit) -> None:
     omar, amal = visit(), visit()
     name = omar.create_account("customer", "omar")

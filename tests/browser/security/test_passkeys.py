@@ -97,6 +97,7 @@ def test_a_passkey_signs_in_after_the_password_and_without_it(page: Page) -> Non
         expect(page.locator("#flashes")).to_contain_text("The passkey is removed, and every other browser")
 
 
+@pytest.mark.long
 def test_a_passkey_of_another_account_does_not_open_this_one(page: Page) -> None:
     with a_device(page) as (devtools, device):
         sign_in(page, "sara")

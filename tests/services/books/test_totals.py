@@ -186,6 +186,7 @@ MANY = """
 """
 
 
+@pytest.mark.long
 def test_reading_the_figures_of_a_hundred_thousand_installments_reads_no_more_rows():
     amal, omar = people.amal(), people.omar()
     db.session.rollback()

@@ -165,6 +165,7 @@ def test_two_files_with_the_same_numbers_are_imported_once(context: object) -> N
     ]
 
 
+@pytest.mark.long
 def test_5000_rows_take_a_bounded_number_of_round_trips(app: Flask, database: str) -> None:
     with app.app_context():
         actor = people.owner(people.amal())

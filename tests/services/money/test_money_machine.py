@@ -358,8 +358,9 @@ def run(app, runs: int, steps: int, machine: type[MoneyMachine] = MoneyMachine) 
         run_state_machine_as_test(machine, settings=run_settings)
 
 
-def test_money_is_conserved_in_any_order_of_steps(app, database):
-    run(app, runs=15, steps=25)
+@pytest.mark.parametrize("runs", [6, pytest.param(15, marks=pytest.mark.long)])
+def test_money_is_conserved_in_any_order_of_steps(app, database, runs):
+    run(app, runs=runs, steps=25)
 
 
 @pytest.mark.proof

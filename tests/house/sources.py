@@ -1,6 +1,8 @@
-"""One test of a rule over many files, which tells all faults at once."""
+"""Files of the project for rules about them: one test over many files, and each file's syntax tree, parsed once."""
 
+import ast
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,3 +31,15 @@ def each(paths: Iterable[Path]) -> Callable[[Callable[[Path], None]], Callable[[
         return test
 
     return decorate
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The syntax tree of a file. Callers don't change it."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file's syntax tree, in the order of `ast.walk`."""
+    return tuple(ast.walk(tree(path)))
