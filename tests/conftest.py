@@ -51,8 +51,12 @@ SWITCHES = [
 BROWSER_REQUIRED = os.environ.get("QIST_REQUIRE_BROWSER", "") not in ("", "0")
 MAX_STATEMENTS = 5_000
 """Compiled statements that the application keeps: more than the tests have."""
+GARBAGE = 10_000, 20, 20
+"""The web server's thresholds of garbage collections (gunicorn.conf.py)."""
 SERVERS = pytest.StashKey[servers.Servers]()
 GUARDIAN = pytest.StashKey[Guardian]()
+
+gc.disable()  # until the tests are collected: what is imported and collected stays
 
 
 _refuse_write = Session.refuse_write
@@ -112,6 +116,8 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         config.stash[SERVERS] = servers.Servers()
         config.stash[SERVERS].start()
+        if config.option.numprocesses:
+            gc.enable()  # the workers collect the tests
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -134,6 +140,8 @@ def pytest_collection_finish() -> None:
     """Keep the collected tests out of each garbage collection: they are most of a worker's memory, and they stay."""
     gc.collect()
     gc.freeze()
+    gc.enable()
+    gc.set_threshold(*GARBAGE)
 
 
 @pytest.hookimpl(wrapper=True)
