@@ -10,7 +10,7 @@ import ipaddress
 from typing import TypeVar
 
 from flask import request
-from sqlalchemy import ColumnElement, Select, bindparam, false, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, false, or_, select
 from sqlalchemy.orm import joinedload, undefer
 
 from portal.domain import identifiers
@@ -33,13 +33,22 @@ def my_plan(actor: Actor, plan_id: int) -> Plan:
 
 def my_plan_with(actor: Actor, plan_id: int, value: ColumnElement[V]) -> tuple[Plan, V]:
     """As `my_plan`, with the merchant's letterhead, and a value of the same statement. Raises NotFound."""
-    merchant = joinedload(Plan.merchant).joinedload(Merchant.letterhead)
-    query = select(Plan, value).options(merchant, joinedload(Plan.customer), joinedload(Plan.open_proposal))
-    query = query.where(Plan.id == plan_id, _party(actor, Plan))
-    row = db.session.execute(query).one_or_none() if 0 < plan_id <= MAX_ID else None
+    sees, pays = actor.merchant_id is not None and actor.may("view"), actor.may("pay")
+    mine = {"id": plan_id, "merchant_id": actor.merchant_id, "user_id": actor.user_id}
+    row = db.session.execute(_plan_with(value, sees, pays), mine).one_or_none() if 0 < plan_id <= MAX_ID else None
     if row is None:
         raise NotFound()
     return row[0], row[1]
+
+
+@functools.cache
+def _plan_with(value: ColumnElement[V], sees: bool, pays: bool) -> Select[Plan, V]:
+    """The statement of `my_plan_with`. `sees` plans of the business `merchant_id`, `pays` those of `user_id`."""
+    merchant = joinedload(Plan.merchant).joinedload(Merchant.letterhead)
+    ours = Plan.merchant_id == bindparam("merchant_id", type_=BigInteger) if sees else false()
+    owed = Plan.customer_id == bindparam("user_id", type_=BigInteger) if pays else false()
+    query = select(Plan, value).where(Plan.id == bindparam("id", type_=BigInteger), or_(ours, owed))
+    return query.options(merchant, joinedload(Plan.customer), joinedload(Plan.open_proposal))
 
 
 def my_installment(actor: Actor, installment_id: int) -> Installment:

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from flask import Flask, g
 from flask_babel import gettext as _
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import select
 
 from portal.extensions import db
 from portal.models import Payment, PaymentMethod
 from portal.models.payments.payments import PaymentWay
+from portal.reports.parameters import CUSTOMER
 from portal.reports.payments import offered_methods
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web.labels import card_words
@@ -20,7 +21,7 @@ from portal.wording.lazy import lazy_gettext as _l
 
 WAYS: Final[dict[PaymentWay, Any]] = {"card": _l("Card"), "cash": _l("Cash"), "transfer": _l("Bank transfer")}
 """The kinds of methods that a list is narrowed to."""
-_SAVED: Final = PaymentMethod.of_customer(bindparam("customer_id", type_=BigInteger))
+_SAVED: Final = PaymentMethod.of_customer(CUSTOMER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     CheckConstraint,
     ColumnElement,
     Enum,
@@ -224,7 +225,7 @@ class Payment(Model):
         return self.kept - self.refunding if self.state == "succeeded" else 0
 
     @staticmethod
-    def of_plan(plan_id: int) -> Select["Payment"]:
+    def of_plan(plan_id: int | BindParameter[int]) -> Select["Payment"]:
         """A plan's payments, newest first."""
         return select(Payment).where(Payment.plan_id == plan_id).order_by(Payment.id.desc())
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     CheckConstraint,
     Enum,
     ForeignKey,
@@ -119,7 +120,7 @@ class Refund(Model):
         return "overcharged" if self.excess else None
 
     @staticmethod
-    def of_plan(plan_id: int) -> Select["Refund"]:
+    def of_plan(plan_id: int | BindParameter[int]) -> Select["Refund"]:
         """A plan's refunds, newest first."""
         return select(Refund).where(Refund.plan_id == plan_id).order_by(Refund.id.desc())
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from sqlalchemy import Select, exists, func, select
@@ -10,6 +11,7 @@ from sqlalchemy import Select, exists, func, select
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Customer, Email, Installment, Merchant, Mute, Plan
+from portal.reports.parameters import CUSTOMER, KEY, MERCHANT
 from portal.services.reminders import manual_reminders
 
 SENT_AT: Final = func.coalesce(Email.ended_at, Email.created_at)
@@ -60,10 +62,17 @@ def todays_reminder(merchant: Merchant, customer_id: int) -> datetime | None:
 
 def of_plan(plan: Plan) -> tuple[bool, datetime | None]:
     """Whether the plan's merchant muted its customer, and `todays_reminder`, in one statement."""
-    muted = exists().where(Mute.merchant_id == plan.merchant_id, Mute.customer_id == plan.customer_id)
-    todays = _mails(plan.merchant, [plan.customer_id]).with_only_columns(SENT_AT).scalar_subquery()
-    is_muted, instant = db.session.execute(select(muted, todays)).one()
+    key = _todays_key(plan.merchant, plan.customer_id)
+    values = {"merchant_id": plan.merchant_id, "customer_id": plan.customer_id, "key": key}
+    is_muted, instant = db.session.execute(_of_plan(), values).one()
     return is_muted, instant
+
+
+@cache
+def _of_plan() -> Select[bool, datetime | None]:
+    muted = exists().where(Mute.merchant_id == MERCHANT, Mute.customer_id == CUSTOMER)
+    todays = select(SENT_AT).where(Email.dedupe_key == KEY, Email.state != "dropped")
+    return select(muted, todays.scalar_subquery())
 
 
 def _todays(merchant: Merchant, customer_ids: Collection[int]) -> dict[int, datetime]:
@@ -73,6 +82,9 @@ def _todays(merchant: Merchant, customer_ids: Collection[int]) -> dict[int, date
 
 def _mails(merchant: Merchant, customer_ids: Collection[int]) -> Select[int | None, datetime]:
     """The recipient and the instant of today's mail to each of these customers, by its unique key."""
-    day = clock.today(merchant.time_zone).isoformat()
-    keys = [manual_reminders.day_key(customer_id, merchant.id, day) for customer_id in customer_ids]
+    keys = [_todays_key(merchant, customer_id) for customer_id in customer_ids]
     return select(Email.to_user_id, SENT_AT).where(Email.dedupe_key.in_(keys), Email.state != "dropped")
+
+
+def _todays_key(merchant: Merchant, customer_id: int) -> str:
+    return manual_reminders.day_key(customer_id, merchant.id, clock.today(merchant.time_zone).isoformat())

@@ -5,20 +5,18 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from typing import Final
 
-from sqlalchemy import BigInteger, DateTime, Integer, Select, bindparam, select, union_all
+from sqlalchemy import Select, select, union_all
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Merchant, Payment, Plan
 from portal.reports.merchants import totals
+from portal.reports.parameters import LIMIT, MERCHANT, NOW
 
 NET = Payment.amount - Payment.refunded - Payment.reversed
 """The amount of a received payment, less refunds and reversals (minor units)."""
-_MERCHANT: Final = bindparam("merchant_id", type_=BigInteger)
-_LIMIT: Final = bindparam("limit", type_=Integer)
-_NOW: Final = bindparam("now", type_=DateTime(timezone=True))
-_FIRST_PLAN: Final = select(Plan.id).where(Plan.merchant_id == _MERCHANT).order_by(Plan.id).limit(1)
+_FIRST_PLAN: Final = select(Plan.id).where(Plan.merchant_id == MERCHANT).order_by(Plan.id).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def latest_payments(merchant_id: int, limit: int = 8) -> list[Payment]:
 
 @cache
 def _latest_payments() -> Select[Payment]:
-    query = select(Payment).where(Payment.merchant_id == _MERCHANT).order_by(Payment.id.desc()).limit(_LIMIT)
+    query = select(Payment).where(Payment.merchant_id == MERCHANT).order_by(Payment.id.desc()).limit(LIMIT)
     return query.options(joinedload(Payment.customer), joinedload(Payment.plan))
 
 
@@ -89,15 +87,15 @@ def plans_needing_attention(merchant_id: int, limit: int = 8) -> list[Plan]:
 
 @cache
 def _needing_attention() -> Select[Plan]:
-    mine = select(Plan.id).where(Plan.merchant_id == _MERCHANT)
-    disputed = mine.where(Plan.disputed).order_by(Plan.id.desc()).limit(_LIMIT)
-    overdue = mine.where(Plan.has_status("overdue", _NOW)).order_by(Plan.next_late_at, Plan.id).limit(_LIMIT)
+    mine = select(Plan.id).where(Plan.merchant_id == MERCHANT)
+    disputed = mine.where(Plan.disputed).order_by(Plan.id.desc()).limit(LIMIT)
+    overdue = mine.where(Plan.has_status("overdue", NOW)).order_by(Plan.next_late_at, Plan.id).limit(LIMIT)
     chosen = union_all(select(disputed.subquery().c.id), select(overdue.subquery().c.id)).subquery()
     return (
         select(Plan)
         .where(Plan.id.in_(select(chosen.c.id)))
         .order_by(Plan.disputed.desc(), Plan.next_late_at, Plan.id)
-        .limit(_LIMIT)
+        .limit(LIMIT)
         .options(joinedload(Plan.customer), selectinload(Plan.installments))
     )
 

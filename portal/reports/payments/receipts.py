@@ -1,14 +1,17 @@
 """Receipts: a payment with its allocations and refunds."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, Refund
+from portal.reports.parameters import LIMIT, PLAN
 
 REFUNDS_LIMIT = 200
+_REFUNDS: Final = Refund.of_plan(PLAN).limit(LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,6 @@ def receipt(payment_id: int, *, plan_id: int | None = None) -> Receipt | None:
 def refunds_of(plan_id: int) -> dict[int, list[Refund]]:
     """The newest REFUNDS_LIMIT refunds of a plan by payment id, newest first."""
     by_payment: dict[int, list[Refund]] = {}
-    for refund in db.session.scalars(Refund.of_plan(plan_id).limit(REFUNDS_LIMIT)):
+    for refund in db.session.scalars(_REFUNDS, {"plan_id": plan_id, "limit": REFUNDS_LIMIT}):
         by_payment.setdefault(refund.payment_id, []).append(refund)
     return by_payment

@@ -7,14 +7,11 @@ from functools import cache
 from typing import Final
 
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
     ColumnElement,
     Date,
-    DateTime,
     Select,
     and_,
-    bindparam,
     cast,
     exists,
     func,
@@ -24,10 +21,10 @@ from sqlalchemy import (
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Installment, Merchant, Payment, Plan
+from portal.reports.parameters import CUSTOMER, NOW
 
 MAX_PLANS: Final = 20
 """Plans that one press pays."""
-_NOW: Final = bindparam("now", type_=DateTime(timezone=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,7 @@ def _shops() -> Select[Merchant, str, int, int, int, date]:
         )
         .join(Plan, Plan.id == Installment.plan_id)
         .join(Merchant, Merchant.id == Installment.merchant_id)
-        .where(Installment.customer_id == bindparam("customer_id", type_=BigInteger), _due_at(_NOW))
+        .where(Installment.customer_id == CUSTOMER, _due_at(NOW))
         .group_by(Merchant.id, Installment.currency)
         .order_by(func.min(Installment.due_date), Merchant.id, Installment.currency)
     )

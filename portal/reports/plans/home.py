@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     Date,
-    DateTime,
-    Integer,
     ScalarSelect,
     Select,
     and_,
-    bindparam,
     cast,
     exists,
     func,
@@ -23,11 +19,10 @@ from sqlalchemy.orm import joinedload
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
+from portal.reports.parameters import CUSTOMER, LIMIT, NOW
 
 DUE_LIMIT = 12
 PLANS_LIMIT = 20
-_CUSTOMER: Final = bindparam("customer_id", type_=BigInteger)
-_NOW: Final = bindparam("now", type_=DateTime(timezone=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +64,7 @@ def _open_plans() -> Select[Plan, *tuple[Any, ...]]:
     """
     settled = and_(Plan.counted, ~Plan.disputed)
     place = func.row_number().over(partition_by=settled, order_by=(Plan.next_due_on, Plan.id)).label("place")
-    ranked = select(Plan.id, place).where(Plan.customer_id == _CUSTOMER, Plan.state == "active").subquery()
+    ranked = select(Plan.id, place).where(Plan.customer_id == CUSTOMER, Plan.state == "active").subquery()
     return (
         select(Plan, *_closed_counts())
         .join(ranked, ranked.c.id == Plan.id)
@@ -84,7 +79,7 @@ def _closed_counts() -> list[ScalarSelect[int]]:
     """The number of the customer's closed plans, and of those that are paid without an amount written off."""
     written_off = exists().where(Installment.plan_id == Plan.id, Installment.written_off > 0)
     paid_off = func.count().filter(Plan.state == "completed", ~written_off)
-    closed = Plan.customer_id == _CUSTOMER, Plan.state != "active"
+    closed = Plan.customer_id == CUSTOMER, Plan.state != "active"
     return [select(one).select_from(Plan).where(*closed).scalar_subquery() for one in (func.count(), paid_off)]
 
 
@@ -94,9 +89,9 @@ def _open_installments() -> Select[Installment, bool, dict[str, int]]:
 
     With them what remains of all of them, by currency.
     """
-    is_due = Installment.due_date <= cast(func.timezone(Plan.time_zone, _NOW), Date)
+    is_due = Installment.due_date <= cast(func.timezone(Plan.time_zone, NOW), Date)
     place = func.row_number().over(partition_by=is_due, order_by=(Installment.due_date, Installment.id))
-    chased = Installment.of_customer(_CUSTOMER).where(Installment.chased())
+    chased = Installment.of_customer(CUSTOMER).where(Installment.chased())
     ranked = (
         chased.join(Installment.plan)
         .with_only_columns(Installment.id, is_due.label("is_due"), place.label("place"))
@@ -124,8 +119,8 @@ def latest_payments(customer_id: int, limit: int = 5) -> list[Payment]:
 def _latest_payments() -> Select[Payment]:
     return (
         select(Payment)
-        .where(Payment.customer_id == _CUSTOMER, Payment.state == "succeeded")
+        .where(Payment.customer_id == CUSTOMER, Payment.state == "succeeded")
         .order_by(Payment.id.desc())
-        .limit(bindparam("limit", type_=Integer))
+        .limit(LIMIT)
         .options(joinedload(Payment.plan).joinedload(Plan.merchant))
     )

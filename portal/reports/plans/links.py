@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email, Invitation, Plan
 from portal.models.plans.invitations import LinkKind
+from portal.reports.parameters import CUSTOMER, PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,21 @@ class PlanLinks:
 def links_of(plan: Plan) -> PlanLinks:
     """The plan's links, for its business."""
     newest: dict[LinkKind, Invitation] = {}
-    for link in db.session.scalars(select(Invitation).where(Invitation.plan_id == plan.id).order_by(Invitation.id)):
+    for link in db.session.scalars(_links(), {"plan_id": plan.id}):
         newest[link.kind] = link
-    mails = select(Email).where(
-        Email.to_user_id == plan.customer_id, Email.plan_id == plan.id, Email.kind == "invitation"
-    )
-    mail = db.session.scalar(mails.order_by(Email.id.desc()).limit(1))
+    mail = db.session.scalar(_mail(), {"plan_id": plan.id, "customer_id": plan.customer_id})
     return PlanLinks(newest.get("pay"), newest.get("customer"), mail)
+
+
+@cache
+def _links() -> Select[Invitation]:
+    return select(Invitation).where(Invitation.plan_id == PLAN).order_by(Invitation.id)
+
+
+@cache
+def _mail() -> Select[Email]:
+    mails = select(Email).where(Email.to_user_id == CUSTOMER, Email.plan_id == PLAN, Email.kind == "invitation")
+    return mails.order_by(Email.id.desc()).limit(1)
 
 
 def works(link: Invitation | None, now: datetime | None = None) -> bool:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, exists, false, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, typed_text
@@ -15,6 +16,7 @@ from portal.models import Allocation, Customer, DueTotal, Event, Installment, In
 from portal.models.payments.payments import RECEIVED
 from portal.reports import paging, search, tallies
 from portal.reports.paging import Order, Page
+from portal.reports.parameters import LIMIT, PLAN
 from portal.reports.parties import of_actor
 from portal.reports.payments import receipts
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
@@ -227,17 +229,26 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
 
 def payments_of(plan_id: int, limit: int = NEWEST_PAYMENTS) -> tuple[list[Payment], dict[int, list[Refund]]]:
     """The newest payments of a plan with allocations and their installments, and its newest refunds by payment id."""
-    refunds = exists().where(Refund.plan_id == plan_id)
-    parts = joinedload(Payment.allocations).joinedload(Allocation.installment)
-    query = Payment.of_plan(plan_id).limit(limit).options(parts).add_columns(refunds)
-    rows = db.session.execute(query).unique().all()
+    rows = db.session.execute(_payments_of(), {"plan_id": plan_id, "limit": limit}).unique().all()
     return [payment for payment, _ in rows], receipts.refunds_of(plan_id) if rows and rows[0][1] else {}
+
+
+@cache
+def _payments_of() -> Select[Payment, bool]:
+    """The payments of `payments_of`, each with whether the plan has a refund."""
+    parts = joinedload(Payment.allocations).joinedload(Allocation.installment)
+    return Payment.of_plan(PLAN).limit(LIMIT).options(parts).add_columns(exists().where(Refund.plan_id == PLAN))
 
 
 def timeline_of(plan_id: int, *, private: bool) -> list[Event]:
     """The newest TIMELINE_LENGTH events of `find_timeline` with their actors, newest first."""
-    query = find_timeline(plan_id, private=private).options(joinedload(Event.actor))
-    return list(db.session.scalars(query.order_by(Event.id.desc()).limit(TIMELINE_LENGTH)))
+    return list(db.session.scalars(_timeline(private), {"plan_id": plan_id, "limit": TIMELINE_LENGTH}))
+
+
+@cache
+def _timeline(private: bool) -> Select[Event]:
+    query = find_timeline(PLAN, private=private).options(joinedload(Event.actor))
+    return query.order_by(Event.id.desc()).limit(LIMIT)
 
 
 def list_timeline(
@@ -248,7 +259,7 @@ def list_timeline(
     return paging.fetch(query, Event.id, descending=True, limit=limit, cursor=cursor)
 
 
-def find_timeline(plan_id: int, *, private: bool) -> Select[Event]:
+def find_timeline(plan_id: int | BindParameter[int], *, private: bool) -> Select[Event]:
     """The events of a plan, in no order. `private`: also those of the business's own words about its customer, and of
     disputes with a person who had the plan before its email was corrected.
 

@@ -11,6 +11,7 @@ from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Email, Installment, Invitation, Plan
 from portal.reports.merchants import chasing
+from portal.reports.parameters import PLAN
 from portal.reports.plans import links as plan_links
 from portal.reports.plans import plans as reports
 from portal.reports.plans.figures import figures_of, plan_figures
@@ -23,6 +24,9 @@ from portal.web.method_labels import methods_of
 from portal.web.plans import event_sentences
 from portal.web.plans.sharing import Sharing, sharing
 
+_INSTALLMENTS: Final = (
+    select(Installment).where(Installment.plan_id == PLAN).order_by(Installment.due_date, Installment.number)
+)
 NOTE: Final = "note"
 """The session cookie's key of a stored note."""
 
@@ -67,8 +71,7 @@ def take_note() -> Note | None:
 
 def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, Any]:
     """The variables of the plan's templates. `payer` is true for the plan's customer and shows the buttons."""
-    query = select(Installment).where(Installment.plan_id == plan.id)
-    rows = list(db.session.scalars(query.order_by(Installment.due_date, Installment.number)))
+    rows = list(db.session.scalars(_INSTALLMENTS, {"plan_id": plan.id}))
     installments = [row for row in rows if row.moved < row.amount]
     states = [state_of(row) for row in installments]
     note = note if note and any(row.id == note.installment_id for row in installments) else None
