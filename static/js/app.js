@@ -159,6 +159,10 @@
     const cause = event.detail.requestConfig.triggeringEvent?.type;
     if (isPressed && ["input", "change"].includes(cause)) event.detail.shouldSwap = false;
   });
+  // A form that was sent leads to a page of its own. A preview's answer that comes meanwhile leads nowhere else.
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (event.detail.elt.closest("form")?.dataset.sent) event.preventDefault();
+  });
 
   // The preview's faults stand at their fields as soon as these are left, and go once they are mended. An empty field
   // keeps the error that it came with.

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import BOTH_IN_TIME, Visit
 from tests.browser.visitors import PASSWORD, Visitor
@@ -145,3 +145,27 @@ def test_a_plan_that_was_typed_survives_a_sign_out_in_another_tab(visit: Visit, 
     page.locator("main .form-actions .btn-primary").click()
     expect(page.locator("main")).to_contain_text("noor@example.com")
     expect(page).to_have_url(re.compile(r"/plans/\d+$"))
+
+
+def test_a_preview_that_comes_late_does_not_lead_a_sent_form_elsewhere(visit: Visit) -> None:
+    """The session has ended, so a preview alone leads to the sign-in page. The form's own answer says what happened."""
+    amal = visit()
+    amal.create_account("merchant", "amal")
+    page = amal.open("/plans/new")
+    previews: list[Route] = []
+    forms: list[Route] = []
+    page.route("**/plans/preview", lambda route: previews.append(route))
+    page.route("**/plans", lambda route: forms.append(route))
+    with page.expect_request("**/plans/preview"):
+        page.get_by_label("Total", exact=True).fill("1234")
+    amal.context.clear_cookies()
+    page.locator("main .form-actions .btn-primary").click(no_wait_after=True)
+    page.wait_for_timeout(200)
+    assert len(forms) == 1
+    with page.expect_response("**/plans/preview") as preview:
+        previews[0].continue_()
+    assert preview.value.status == 401
+    page.wait_for_timeout(500)
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        forms[0].continue_()
+    expect(page.locator("main")).to_contain_text("Please send that again")
