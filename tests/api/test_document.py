@@ -66,6 +66,7 @@ def test_every_route_is_documented_or_an_alias_of_a_documented_one(app: Flask, d
             assert address in document["paths"] or f"`{rule.rule}`" in descriptions, rule.rule
 
 
+@pytest.mark.long
 def test_the_examples_are_valid_by_their_schemas(document: dict[str, Any]) -> None:
     for name, example in examples.shapes(OFFERED).items():
         against(document, name, example)

@@ -178,6 +178,7 @@ def test_an_amount_that_another_tab_changed_is_refused_where_it_was_pressed(
     assert tabs.count_charges() == 2
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_everything_due_is_refused_beside_its_button(open_tabs: Callable[..., Tabs], scripts: bool) -> None:
     tabs = open_tabs(scripts=scripts, place="home row", width=390)
@@ -197,6 +198,7 @@ def test_everything_due_is_refused_beside_its_button(open_tabs: Callable[..., Ta
     assert tabs.count_charges() == 1, "the rest was another plan's"
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_the_form_with_other_amounts_refuses_beside_its_button(open_tabs: Callable[..., Tabs], scripts: bool) -> None:
     tabs = open_tabs(scripts=scripts, place="plan", width=390)

@@ -71,6 +71,7 @@ def test_a_backup_is_private_complete_and_has_a_checksum(dump: Path) -> None:
     assert sorted(file.name for file in dump.parent.iterdir()) == ["qist.dump", "qist.dump.sha256"]
 
 
+@pytest.mark.long
 def test_a_restored_database_has_the_same_rows_and_objects(app: Flask, dump: Path, target: Flask) -> None:
     result = invoke(target, "restore", dump, "--no-erasures")
     assert result.exit_code == 0, result.output
@@ -80,6 +81,7 @@ def test_a_restored_database_has_the_same_rows_and_objects(app: Flask, dump: Pat
     assert sum(count for count, _ in before.rows.values()) > 50
 
 
+@pytest.mark.long
 def test_people_who_were_erased_after_the_backup_are_erased_again(
     app: Flask, dump: Path, target: Flask, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from portal.models import User
 from portal.reports.operations import checks, roles
 from portal.services.maintenance import retention, watchdog
 from portal.services.privacy import erasures
+from tests import first_in_time
 from tests.fixtures import people, servers
 from tests.models import sample_plans
 
@@ -75,7 +76,7 @@ DEFINITIONS = (
 )
 
 
-@pytest.mark.parametrize("statement", DEFINITIONS)
+@pytest.mark.parametrize("statement", first_in_time(DEFINITIONS))
 def test_the_application_role_defines_nothing(served: Flask, statement: str) -> None:
     with connect(served) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())

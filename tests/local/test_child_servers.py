@@ -153,6 +153,7 @@ def test_two_data_folders_run_at_the_same_time(tmp_path: Path) -> None:
         assert query(second, "SELECT to_regclass('stored')") == "None"
 
 
+@pytest.mark.long
 @both
 def test_a_server_of_an_earlier_start_is_stopped_first(kind: type[Server], data_dir: Path) -> None:
     earlier = kind(data_dir).start()
@@ -178,6 +179,7 @@ def test_a_server_whose_folder_is_removed_still_stops(kind: type[Server], data_d
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.long
 @both
 def test_a_start_recovers_after_all_processes_were_killed(kind: type[Server], data_dir: Path) -> None:
     server = kind(data_dir).start()
@@ -256,6 +258,7 @@ def test_a_second_supervisor_of_a_data_folder_is_refused(data_dir: Path) -> None
         pass
 
 
+@pytest.mark.long
 @needs_root
 @both
 def test_root_runs_a_server_as_user_nobody_and_changes_no_mode_of_parents(kind: type[Server], tmp_path: Path) -> None:
