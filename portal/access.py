@@ -10,7 +10,7 @@ import ipaddress
 from typing import TypeVar
 
 from flask import request
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, false, or_, select
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Select, bindparam, false, or_, select
 from sqlalchemy.orm import joinedload, undefer
 
 from portal.domain import identifiers
@@ -32,8 +32,11 @@ def my_plan(actor: Actor, plan_id: int) -> Plan:
 
 
 def my_plan_with(actor: Actor, plan_id: int, value: ColumnElement[V]) -> tuple[Plan, V]:
-    """As `my_plan`, with the merchant's letterhead, and a value of the same statement. Raises NotFound."""
-    sees, pays = actor.merchant_id is not None and actor.may("view"), actor.may("pay")
+    """As `my_plan`, with the merchant's letterhead, and a value of the same statement. Raises NotFound.
+
+    The statement is kept for each `value`, so `value` has to be made once.
+    """
+    sees, pays = _rights(actor)
     mine = {"id": plan_id, "merchant_id": actor.merchant_id, "user_id": actor.user_id}
     row = db.session.execute(_plan_with(value, sees, pays), mine).one_or_none() if 0 < plan_id <= MAX_ID else None
     if row is None:
@@ -45,9 +48,10 @@ def my_plan_with(actor: Actor, plan_id: int, value: ColumnElement[V]) -> tuple[P
 def _plan_with(value: ColumnElement[V], sees: bool, pays: bool) -> Select[Plan, V]:
     """The statement of `my_plan_with`. `sees` plans of the business `merchant_id`, `pays` those of `user_id`."""
     merchant = joinedload(Plan.merchant).joinedload(Merchant.letterhead)
-    ours = Plan.merchant_id == bindparam("merchant_id", type_=BigInteger) if sees else false()
-    owed = Plan.customer_id == bindparam("user_id", type_=BigInteger) if pays else false()
-    query = select(Plan, value).where(Plan.id == bindparam("id", type_=BigInteger), or_(ours, owed))
+    merchant_id = bindparam("merchant_id", type_=BigInteger) if sees else None
+    customer_id = bindparam("user_id", type_=BigInteger) if pays else None
+    mine = _of_either(Plan, merchant_id, customer_id)
+    query = select(Plan, value).where(Plan.id == bindparam("id", type_=BigInteger), mine)
     return query.options(merchant, joinedload(Plan.customer), joinedload(Plan.open_proposal))
 
 
@@ -173,8 +177,22 @@ def login_key(login: str) -> str:
 
 
 def _party(actor: Actor, table: type[Plan] | type[Installment] | type[Payment] | type[Refund]) -> ColumnElement[bool]:
-    ours = table.merchant_id == actor.merchant_id if actor.merchant_id is not None and actor.may("view") else false()
-    return or_(ours, table.customer_id == actor.user_id if actor.may("pay") else false())
+    sees, pays = _rights(actor)
+    return _of_either(table, actor.merchant_id if sees else None, actor.user_id if pays else None)
+
+
+def _rights(actor: Actor) -> tuple[bool, bool]:
+    """Whether the actor sees the rows of a business, and what they owe themselves."""
+    return actor.merchant_id is not None and actor.may("view"), actor.may("pay")
+
+
+def _of_either(
+    table: type[Plan] | type[Installment] | type[Payment] | type[Refund],
+    merchant_id: int | BindParameter[int] | None,
+    customer_id: int | BindParameter[int] | None,
+) -> ColumnElement[bool]:
+    ours = table.merchant_id == merchant_id if merchant_id is not None else false()
+    return or_(ours, table.customer_id == customer_id if customer_id is not None else false())
 
 
 @functools.cache
