@@ -36,8 +36,9 @@ domain/             pure rules: money, schedule, allocation, clock, identifiers,
 config/             settings, from the environment and from files of secrets
 counters.py         counts what each process does, for the metrics
 errors.py           one root, QistError, and its kinds
-extensions.py       Flask extensions
+extensions.py       Flask-SQLAlchemy: sessions and connections
 logs.py             structured logs
+web_extensions.py   Flask extensions of requests: sign-in, CSRF tokens, limits, htmx
 write_queue.py      writes of a unit of work that go out in one statement
 
 docs/architecture.md explains the design and its reasons.

@@ -6,7 +6,7 @@ import jwt  # noqa: F401 services/accounts/tokens.py loads it later; here the we
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import config, extensions, job_app, models, queue, rate_limits
+from portal import config, extensions, job_app, models, queue, rate_limits, web_extensions
 from portal.api import setup as api
 from portal.config import Settings
 from portal.job_app import ROOT, log_findings, refuse_old_database
@@ -31,18 +31,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or config.load(os.environ)
     app = job_app.create_job_app(settings)
     app.ensure_sync = lambda func: func  # type: ignore[method-assign]  # no view and no hook is async
-    app.session_interface = extensions.CookieSessions()
+    app.session_interface = web_extensions.CookieSessions()
     app.json.sort_keys = False  # type: ignore[attr-defined]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    extensions.csrf.init_app(app)
-    extensions.login.init_app(app)
-    extensions.htmx.init_app(app)
+    web_extensions.csrf.init_app(app)
+    web_extensions.login.init_app(app)
+    web_extensions.htmx.init_app(app)
     rate_limits.init_app(app)
-    extensions.limiter.init_app(app)
+    web_extensions.limiter.init_app(app)
     hooks = app.before_request_funcs[None]
-    hooks[:] = [hook for hook in hooks if hook != extensions.limiter._check_request_limit]  # each limit is on a view
+    hooks[:] = [
+        hook for hook in hooks if hook != web_extensions.limiter._check_request_limit
+    ]  # each limit is on a view
     web.init_app(app)
     api.init_app(app)
     return app

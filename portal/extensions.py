@@ -1,23 +1,13 @@
-"""Flask extensions, created unbound; app.py binds them to the application."""
+"""Flask-SQLAlchemy, created unbound; job_app.py binds it. web_extensions.py holds the extensions of requests."""
 
 import re
-import secrets
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
-from flask import Flask, Request, g
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
-from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
-from flask_wtf import CSRFProtect
-from flask_wtf.csrf import generate_csrf
-from htmx_flask import Htmx
 from psycopg import ClientCursor, Column, Cursor, ServerCursor
 from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, TextClause, event
@@ -51,48 +41,6 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-
-
-class MaskedCSRF(CSRFProtect):  # type: ignore[misc]  # flask-wtf has no types
-    """CSRF protection whose token reads otherwise in each answer.
-
-    A token that stays the same in compressed pages which reflect input can be guessed by their lengths (BREACH).
-    """
-
-    def init_app(self, app: Flask) -> None:
-        super().init_app(app)
-        app.jinja_env.globals["csrf_token"] = masked_csrf_token
-        app.context_processor(lambda: {"csrf_token": masked_csrf_token})
-
-    def form_token(self) -> str | None:
-        """The CSRF token of this request's form, unmasked."""
-        return self._get_csrf_token()
-
-    def _get_csrf_token(self) -> str | None:
-        masked = super()._get_csrf_token()
-        return _unmasked(masked) if masked else None
-
-
-def masked_csrf_token() -> str:
-    """The session's CSRF token under a mask of this answer."""
-    token = generate_csrf().encode()
-    if "csrf_mask" not in g:
-        g.csrf_mask = secrets.token_bytes(len(token))
-    mask = g.csrf_mask
-    return urlsafe_b64encode(mask + _xor(token, mask)).decode()
-
-
-def _unmasked(masked: str) -> str | None:
-    try:
-        raw = urlsafe_b64decode(masked.encode())
-        half = len(raw) // 2
-        return _xor(raw[half:], raw[:half]).decode()
-    except ValueError:
-        return None
-
-
-def _xor(text: bytes, mask: bytes) -> bytes:
-    return bytes(one ^ other for one, other in zip(text, mask, strict=True))
 
 
 class LazyCursor(Cursor[Any]):
@@ -335,20 +283,7 @@ def watch_connections(engine: Engine) -> None:
                 raise DisconnectionError() from error
 
 
-class CookieSessions(SecureCookieSessionInterface):
-    """Flask's sessions. A request without the cookie, such as each of the API, has an empty one at once."""
-
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if self.get_cookie_name(app) not in request.cookies:
-            return self.session_class()
-        return super().open_session(app, request)
-
-
 db = SQLAlchemy(model_class=Base, session_options={"class_": Session})
-login = LoginManager()
-csrf = MaskedCSRF()
-limiter = Limiter(key_func=get_remote_address)
-htmx = Htmx()
 
 
 def session() -> Session:

@@ -17,9 +17,9 @@ from redis.exceptions import RedisError
 from portal.access import client_address
 from portal.config import JSON_PREFIXES
 from portal.domain import clock
-from portal.extensions import limiter
 from portal.services.accounts import sessions
 from portal.valkey.rate_limit_storage import window_of
+from portal.web_extensions import limiter
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -29,10 +29,11 @@ from playwright.sync_api import Browser, sync_playwright
 
 from portal import logs
 from portal.app import create_app
-from portal.extensions import Session, db, limiter
+from portal.extensions import Session, db
 from portal.local.guardian import Guardian
 from portal.valkey import connections
 from portal.web.middleware import static_files
+from portal.web_extensions import limiter
 from portal.wording import language
 from tests.fixtures import people, remembered, servers
 from tests.fixtures.live import Live

@@ -1,4 +1,4 @@
-"""Faults of JSON text: values of another type, and names that stand in an object more than once."""
+"""Faults of JSON text: another content type, broken JSON, values of another type, names more than once in an object."""
 
 import json
 import re
@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from portal.api.problems import Unreadable
-from portal.errors import Fault, pointer_token
+from portal.errors import Fault, QistError, pointer_token
 
 _TOO_LONG: Final = re.compile(r"Expected (?P<expected>.+) of length <= (?P<limit>[0-9]+)")
 _EXPECTED: Final = re.compile(r"Expected (?P<expected>.+), got .+")
@@ -17,6 +16,24 @@ JSON_TYPES: Final = ("str", "int", "bool", "object", "array")
 """msgspec's names of the types that a field may have."""
 BOM: Final = b"\xef\xbb\xbf"
 """The mark of UTF-8 that some programs put before a text."""
+
+
+class NotJson(QistError):
+    """The body's content type is not JSON in UTF-8."""
+
+    status = 415
+
+    def __init__(self) -> None:
+        super().__init__("not_json")
+
+
+class Unreadable(QistError):
+    """The body is not valid JSON."""
+
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__("unreadable", about="json")
 
 
 def repeated_names(data: bytes) -> list[str]:

@@ -16,8 +16,7 @@ import msgspec
 from flask import request
 from msgspec import Meta
 
-from portal.api.json_faults import BOM, repeated_names, wrong_type
-from portal.api.problems import NotJson, Unreadable
+from portal.api.json_faults import BOM, NotJson, Unreadable, repeated_names, wrong_type
 from portal.domain import schedule
 from portal.errors import Fault, Invalid, pointer_token
 

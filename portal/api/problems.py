@@ -40,24 +40,6 @@ CODES: Final[dict[int, str]] = {
 """The codes of errors that no service raised, by HTTP status."""
 
 
-class NotJson(QistError):
-    """The body's content type is not JSON in UTF-8."""
-
-    status = 415
-
-    def __init__(self) -> None:
-        super().__init__("not_json")
-
-
-class Unreadable(QistError):
-    """The body is not valid JSON."""
-
-    status = 400
-
-    def __init__(self) -> None:
-        super().__init__("unreadable", about="json")
-
-
 class HttpRefusal(QistError):
     """An error that no service raised, under the code of its HTTP status: one of CODES."""
 

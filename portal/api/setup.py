@@ -34,7 +34,7 @@ from portal.api.resources import (
     webhook_endpoints,
 )
 from portal.config import JSON_PREFIXES
-from portal.extensions import csrf
+from portal.web_extensions import csrf
 
 BLUEPRINTS: Final = (
     accounts.bp,

@@ -18,7 +18,7 @@ from typing import IO, Final, Self
 from urllib.parse import urlsplit
 
 from portal.domain import clock
-from portal.gateways import webhook_signatures, webhooks
+from portal.gateways import webhook_addresses, webhook_signatures, webhooks
 from portal.gateways.event_feed import EventFeed, FeedError, FeedEvent, FeedPage, is_this_machine
 
 MAX_ANSWERS: Final = 3
@@ -124,8 +124,8 @@ class Options:
 def check_target(url: str) -> str:
     """The address to which events are forwarded. Raises ListeningError: it is not of this machine."""
     try:
-        checked = webhooks.check_url(url, allow_loopback=True)
-    except webhooks.BadUrl:
+        checked = webhook_addresses.check_url(url, allow_loopback=True)
+    except webhook_addresses.BadUrl:
         checked = ""
     if not checked or not is_this_machine(urlsplit(checked).hostname or ""):
         raise ListeningError(f"{url} is not an address of this machine, such as http://127.0.0.1:9000/hooks")

@@ -5,8 +5,6 @@ that resolves to another address on a second look reaches nothing. The certifica
 are not followed, no proxy of the environment is used, and a request ends after MAX_SECONDS, whatever the receiver does.
 """
 
-import ipaddress
-import re
 import socket
 import ssl
 import threading
@@ -22,6 +20,7 @@ import httpcore
 from portal import __version__
 from portal.domain import clock
 from portal.gateways import webhook_signatures
+from portal.gateways.webhook_addresses import BadUrl, check_url, ip, is_refused
 
 MAX_SECONDS: Final = 10.0
 """The time for all of a request: name, connection, TLS, request and answer."""
@@ -30,34 +29,8 @@ MAX_ANSWER: Final = 64 * 1024
 EXCERPT: Final = 1024
 """Bytes of an answer that are kept."""
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
 """The IP addresses of a name. Raises OSError."""
-
-_REFUSED: Final = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "100.64.0.0/10",  # shared by the customers of a carrier (RFC 6598)
-        "168.63.129.16/32",  # the metadata of a cloud, at a public address
-        "192.0.0.0/24",  # protocol assignments, with the metadata of a cloud
-        "192.88.99.0/24",  # 6to4 relays (RFC 7526)
-        "64:ff9b::/96",  # NAT64 (RFC 6052)
-        "64:ff9b:1::/48",  # NAT64 of a local network (RFC 8215)
-        "2001::/32",  # Teredo
-        "2002::/16",  # 6to4
-        "fec0::/10",  # site-local
-        "3fff::/20",  # documentation (RFC 9637)
-        "::/96",  # IPv4-compatible
-    )
-)
-
-
-class BadUrl(ValueError):
-    """The address can't be an endpoint. `code` is the reason."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,69 +71,6 @@ class _NoAddress(Exception):
 def resolve(host: str, port: int) -> list[str]:
     """The addresses of a name by the system's resolver."""
     return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-
-
-def is_refused(address: Address, *, allow_loopback: bool = False) -> bool:
-    """Nothing is sent to this address: it is not a public unicast address, or it leads to one that is not."""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_loopback:
-        return not allow_loopback
-    if not address.is_global or address.is_multicast or address.is_reserved:
-        return True
-    return any(address.version == network.version and address in network for network in _REFUSED)
-
-
-def check_url(url: str, *, allow_loopback: bool = False, hosts: Collection[str] = ()) -> str:
-    """The address of an endpoint, as it was typed, its scheme in lower case.
-
-    With `allow_loopback` also http to this machine, for development. `hosts` are the only ones to which requests may
-    go, as in WEBHOOK_HOSTS; none: every public one.
-
-    Refuses with BadUrl: bad_url; not_https; refused_address (an IP address to which nothing is sent); refused_host.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise BadUrl("bad_url") from None
-    host = parts.hostname or ""
-    if not re.fullmatch(r"[!-~]{1,500}", url) or parts.scheme not in ("http", "https") or port == 0:
-        raise BadUrl("bad_url")
-    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host) or "@" in parts.netloc or "#" in url or "\\" in url:
-        raise BadUrl("bad_url")
-    url = parts.scheme + url[len(parts.scheme) :]
-    literal = _ip(host)
-    if allow_loopback and (host == "localhost" or (literal is not None and literal.is_loopback)):
-        return url
-    if parts.scheme != "https":
-        raise BadUrl("not_https")
-    if literal is None:
-        _check_name(host.removesuffix("."))
-    if literal is not None and is_refused(literal):
-        raise BadUrl("refused_address")
-    if hosts and not any(_is_below(host, name) for name in hosts):
-        raise BadUrl("refused_host")
-    return url
-
-
-def _is_below(host: str, name: str) -> bool:
-    """Whether a host has this name, or for "*.example.org" a name below example.org."""
-    return host.endswith(name[1:]) if name.startswith("*.") else host == name
-
-
-def _check_name(host: str) -> None:
-    """Refuse names of this machine and its network, and numbers that resolvers read as an IPv4 address: 127.1, 0x7f.1.
-
-    `host` has no point at its end, which makes no other name. Refuses with BadUrl: bad_url; refused_address.
-    """
-    labels = host.split(".")
-    if not all(0 < len(label) < 64 for label in labels):
-        raise BadUrl("bad_url")
-    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
-        raise BadUrl("refused_address")
-    if len(labels) == 1 or labels[-1] in ("localhost", "local", "internal"):
-        raise BadUrl("refused_address")
 
 
 def send(
@@ -231,13 +141,6 @@ def _beginning(chunks: Iterable[bytes]) -> bytes:
     return read[:MAX_ANSWER]
 
 
-def _ip(host: str) -> Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
 class _CheckedNetwork(httpcore.NetworkBackend):
     """Connects to checked addresses only, and until `deadline` (monotonic seconds) only."""
 
@@ -265,10 +168,10 @@ class _CheckedNetwork(httpcore.NetworkBackend):
         raise failure
 
     def _checked(self, host: str, port: int) -> list[str]:
-        literal = _ip(host)
+        literal = ip(host)
         addresses = [str(literal)] if literal is not None else self._look_up(host, port)
         for text in addresses:
-            address = _ip(text.partition("%")[0])
+            address = ip(text.partition("%")[0])
             if address is None or "%" in text or is_refused(address, allow_loopback=self._allow_loopback):
                 raise _RefusedAddress(host)
         return list(dict.fromkeys(addresses))

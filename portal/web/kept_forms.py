@@ -14,9 +14,9 @@ from flask_wtf.csrf import validate_csrf
 from werkzeug.datastructures import MultiDict
 from wtforms import ValidationError
 
-from portal.extensions import csrf
 from portal.services.security import kept_forms
 from portal.web.respond import is_htmx
+from portal.web_extensions import csrf
 
 TOKEN: Final = "kept_form"  # noqa: S105
 """The cookie key of the token of a kept form."""

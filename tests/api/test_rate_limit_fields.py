@@ -9,8 +9,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from portal.extensions import db, limiter
+from portal.extensions import db
 from portal.models import SecurityEvent
+from portal.web_extensions import limiter
 from tests.api import Api, Person, create_plan, merchant
 from tests.fixtures.people import PASSWORD
 

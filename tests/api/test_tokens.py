@@ -10,11 +10,12 @@ from flask import Flask
 from portal.config import Settings
 from portal.domain import clock
 from portal.domain.permissions import GIVEN_TO_KEYS
-from portal.extensions import db, limiter
+from portal.extensions import db
 from portal.models import User
 from portal.services.accounts import api_keys
 from portal.services.accounts.tokens import Pair
 from portal.services.security import second_factors
+from portal.web_extensions import limiter
 from tests.api import Api, a_name, create_plan, customer, merchant, problem, sign_in
 from tests.fixtures import people
 from tests.fixtures.live import Live

@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import trustme
 
-from portal.gateways import webhooks
-from portal.gateways.webhooks import BadUrl, Request
+from portal.gateways import webhook_addresses, webhooks
+from portal.gateways.webhook_addresses import BadUrl
+from portal.gateways.webhooks import Request
 from tests.fixtures.webhooks import receiving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -51,12 +52,12 @@ def request(url: str) -> Request:
     ],
 )
 def test_an_address_that_is_not_public_is_refused(address: str) -> None:
-    assert webhooks.is_refused(ipaddress.ip_address(address))
+    assert webhook_addresses.is_refused(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
 def test_a_public_address_is_taken(address: str) -> None:
-    assert not webhooks.is_refused(ipaddress.ip_address(address))
+    assert not webhook_addresses.is_refused(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_public_address_is_taken(address: str) -> None:
 )
 def test_an_address_that_can_be_no_endpoint_is_refused(url: str, code: str) -> None:
     with pytest.raises(BadUrl, match=code):
-        webhooks.check_url(url)
+        webhook_addresses.check_url(url)
 
 
 def test_a_name_with_a_point_at_its_end_or_a_number_in_it_is_taken() -> None:
@@ -100,14 +101,14 @@ def test_a_name_with_a_point_at_its_end_or_a_number_in_it_is_taken() -> None:
         "https://3com.com/",
         "https://EXAMPLE.com:8443/",
     ):
-        assert webhooks.check_url(url) == url
+        assert webhook_addresses.check_url(url) == url
 
 
 def test_development_takes_this_machine_by_http() -> None:
     for url in ("http://127.0.0.1:3000/hook", "http://localhost:3000/hook", "https://shop.example.com/hook?a=b"):
-        assert webhooks.check_url(url, allow_loopback=True) == url
+        assert webhook_addresses.check_url(url, allow_loopback=True) == url
     with pytest.raises(BadUrl, match="not_https"):
-        webhooks.check_url("http://10.0.0.1/", allow_loopback=True)
+        webhook_addresses.check_url("http://10.0.0.1/", allow_loopback=True)
 
 
 HOSTS = ("hooks.example.org", "*.example.com")
@@ -123,7 +124,7 @@ HOSTS = ("hooks.example.org", "*.example.com")
     ],
 )
 def test_a_permitted_host_is_taken(url: str) -> None:
-    assert webhooks.check_url(url, hosts=HOSTS)
+    assert webhook_addresses.check_url(url, hosts=HOSTS)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_a_permitted_host_is_taken(url: str) -> None:
 )  # fmt: skip
 def test_nothing_is_sent_to_another_host_than_the_permitted_ones(url: str) -> None:
     with pytest.raises(BadUrl, match="refused_host"):
-        webhooks.check_url(url, hosts=HOSTS)
+        webhook_addresses.check_url(url, hosts=HOSTS)
     reply = webhooks.send(request(url), hosts=HOSTS, resolve=lambda host, port: pytest.fail("it was looked up"))
     assert (reply.status, reply.problem) == (None, "refused_address")
 

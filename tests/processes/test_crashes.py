@@ -26,13 +26,14 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.app import bind_migrations, create_app
-from portal.extensions import db, limiter
+from portal.extensions import db
 from portal.gateways.payment.simulated import tables
 from portal.local.postgres import Postgres
 from portal.models import Allocation, IdempotencyKey, Installment, Payment
 from portal.reports.operations import checks
 from portal.services.accounts import tokens
 from portal.services.payments import outcomes
+from portal.web_extensions import limiter
 from tests.conftest import Figures
 from tests.fixtures import people, servers
 from tests.fixtures.live import free_port

@@ -43,7 +43,7 @@ from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders, mutes, settings
 from portal.services.team import invitations as invitations_to_team
 from portal.services.team import members
-from portal.services.webhooks import delivery, endpoints
+from portal.services.webhooks import endpoints, redelivery
 from tests.fixtures import people, servers, webhooks
 from tests.services.imports import spreadsheets
 
@@ -121,7 +121,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
     "delete an endpoint": ("keys", lambda actor, ids: endpoints.delete(ids["endpoint"], actor=actor)),
     "send a webhook again": (
         "keys",
-        lambda actor, ids: delivery.send_again(ids["endpoint"], ids["sent_event"], actor=actor),
+        lambda actor, ids: redelivery.send_again(ids["endpoint"], ids["sent_event"], actor=actor),
     ),
     "revoke a key": ("keys", lambda actor, ids: api_keys.revoke(ids["key"], actor=actor)),
     "settings": ("settings", lambda actor, ids: accounts.update_merchant(actor, Settings(**SETTINGS))),  # type: ignore[arg-type]

@@ -19,7 +19,8 @@ from portal.api.setup import BLUEPRINTS
 from portal.app import create_app
 from portal.domain.money import Money
 from portal.errors import Busy, Forbidden, NotFound, Refused, StillRunning, Unsure
-from portal.extensions import db, limiter
+from portal.extensions import db
+from portal.web_extensions import limiter
 from tests.fixtures import people, servers
 from tests.web import HTMX, browser_of, sign_in
 

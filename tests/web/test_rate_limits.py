@@ -14,10 +14,10 @@ from limits import parse
 
 from portal.app import create_app
 from portal.domain import clock
-from portal.extensions import limiter
 from portal.local.valkey import Valkey
 from portal.rate_limits import seconds_to_wait
 from portal.valkey import connections
+from portal.web_extensions import limiter
 from tests.fixtures.servers import database_name, settings_for
 from tests.fixtures.valkey.valkey_waits import valkey_waits
 from tests.web import sign_in

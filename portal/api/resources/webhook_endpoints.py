@@ -11,7 +11,7 @@ from portal.extensions import db
 from portal.models import WebhookEndpoint
 from portal.reports import tallies, webhooks
 from portal.reports.tallies import Count
-from portal.services.webhooks import delivery, endpoints
+from portal.services.webhooks import endpoints, redelivery
 
 bp = Blueprint("api_webhook_endpoints", __name__)
 TAG = Tag("Webhooks", "Addresses that get events, signed after Standard Webhooks. For owners.")
@@ -154,6 +154,6 @@ def send_again(endpoint_name: str, event_name: str, json: schemas.Nothing) -> Re
     Under the same id, with all its retries. Location is the list of deliveries.
     """
     key = idempotency.request_key(json)
-    queued = delivery.send_again(endpoint_name, event_name, actor=caller().actor, request_key=key)
+    queued = redelivery.send_again(endpoint_name, event_name, actor=caller().actor, request_key=key)
     where = f"{ADDRESS}{endpoint_name}/deliveries/"
     return idempotency.answer(queued, 202, schemas.QueuedDelivery(event=queued.event), where)

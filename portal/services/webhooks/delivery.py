@@ -15,23 +15,17 @@ from typing import Any, Final
 
 import structlog
 from flask import current_app
-from sqlalchemy import Select, delete, or_, select, union_all
+from sqlalchemy import delete, or_, select, union_all
 
 from portal.domain import clock
-from portal.domain.identifiers import public_id
-from portal.domain.permissions import Actor
 from portal.domain.tokens import Undecryptable
-from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import webhooks
 from portal.gateways.webhooks import Reply, Request, Resolve
 from portal.models import Membership, Merchant, Plan, PublicEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from portal.models.public_events import PREFIX as EVENT_PREFIX
-from portal.models.webhooks import PENDING_DELIVERIES, DisabledFor
+from portal.models.webhooks import DisabledFor
 from portal.reports import events
 from portal.services import emails
-from portal.services.idempotency import RequestKey
-from portal.services.results import Result
 from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
 from portal.services.webhooks import answers, endpoints, signing_secrets, turns
 
@@ -41,8 +35,6 @@ PAUSES: Final = (10, 60, 300, 1_800, 7_200, 21_600)
 """Seconds after each failure; the last one repeats until `give_up_at`."""
 ENDPOINT_PAUSES: Final = (10, 60, 300, 1_800)
 """Seconds in which nothing is sent to an endpoint that gave no answer, by the pauses since its last success."""
-KEPT_TRYING: Final = timedelta(days=3)
-"""The time after which a delivery is given up. The guard `events_published` has it, too."""
 FAILING: Final = timedelta(days=5)
 """The time without a success after which an endpoint is disabled."""
 BATCH: Final = 16
@@ -81,8 +73,8 @@ def deliver_due(limit: int = 500, resolve: Resolve = webhooks.resolve) -> int:
 
     The businesses take turns, and so do the endpoints of each; the oldest delivery of an endpoint comes first. An
     endpoint that gives no answer is paused. A delivery that can't be made or marked delays no other one. Each failure
-    is followed by a longer pause; after KEPT_TRYING the delivery is given up. An endpoint that answers 410, or that has
-    failed for FAILING, is disabled, and the owners are mailed. Nothing is sent for a deactivated business.
+    is followed by a longer pause; after redelivery.KEPT_TRYING the delivery is given up. An endpoint that answers 410,
+    or that has failed for FAILING, is disabled, and the owners are mailed. Nothing is sent for a deactivated business.
     """
     sent, stop = 0, time.monotonic() + BUDGET
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -104,35 +96,6 @@ def deliver_due(limit: int = 500, resolve: Resolve = webhooks.resolve) -> int:
             _finish({claim: replies.get(claim) for claim in claims})
             sent += len(claims)
     return sent
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryQueued(Result):
-    """The event with this public id is sent to the endpoint again."""
-
-    event: str
-
-
-@unit_of_work
-def send_again(
-    endpoint_name: str, event_name: str, *, actor: Actor, request_key: RequestKey | None = None
-) -> DeliveryQueued:
-    """Send an ended delivery again, with all its retries. A pause of its endpoint ends.
-
-    Refuses: forbidden; not_found; endpoint_disabled; delivery_waiting; idempotency_key_reused; still_running; busy.
-    """
-    endpoint = endpoints.lock(actor, endpoint_name)
-    row = db.session.scalar(_of(endpoint, event_name).with_for_update(of=WebhookDelivery))
-    if row is None:
-        raise NotFound()
-    if endpoint.disabled_at is not None:
-        raise Refused("endpoint_disabled")
-    if row.state in PENDING_DELIVERIES:
-        raise Refused("delivery_waiting")
-    now = clock.now()
-    row.state, row.ended_at, row.next_try_at, row.give_up_at = "waiting", None, now, now + KEPT_TRYING
-    row.attempts_before, endpoint.paused_until = row.attempts, None
-    return DeliveryQueued(event_name)
 
 
 @unit_of_work
@@ -351,12 +314,3 @@ def _lock(claim: _Claim) -> WebhookDelivery | None:
         log.warning("webhook.claim_lost", delivery=claim.id)
         return None
     return row
-
-
-def _of(endpoint: WebhookEndpoint, event_name: str) -> Select[WebhookDelivery]:
-    """The delivery of the event with this public id. Refuses: not_found."""
-    number = public_id(EVENT_PREFIX, event_name)
-    if number is None:
-        raise NotFound()
-    query = select(WebhookDelivery).join(PublicEvent, PublicEvent.event_id == WebhookDelivery.event_id)
-    return query.where(WebhookDelivery.endpoint_id == endpoint.id, PublicEvent.public_id == number)

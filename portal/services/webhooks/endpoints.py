@@ -15,7 +15,7 @@ from portal.domain.identifiers import public_id
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.gateways import webhook_signatures, webhooks
+from portal.gateways import webhook_addresses, webhook_signatures
 from portal.models import Merchant, WebhookDelivery, WebhookEndpoint
 from portal.models.security_events import SecurityKind
 from portal.models.webhooks import PENDING_DELIVERIES, PREFIX, DisabledFor
@@ -167,7 +167,7 @@ def url_faults(url: str) -> list[Fault]:
     """The faults of an address: bad_url, not_https or refused_address."""
     try:
         _stored(url)
-    except webhooks.BadUrl as bad:
+    except webhook_addresses.BadUrl as bad:
         if bad.code == "refused_host":
             return [Fault("url", "refused_address", about="host")]
         return [Fault("url", bad.code if bad.code in ("refused_address", "not_https") else "bad_url")]
@@ -202,7 +202,7 @@ def _tell_owners(row: WebhookEndpoint, actor: Actor, *, is_new: bool) -> None:
 
 def _stored(url: str) -> str:
     """The address as it is stored. Refuses with BadUrl, as `check_url`."""
-    return webhooks.check_url(url, allow_loopback=allows_loopback(), hosts=permitted_hosts())
+    return webhook_addresses.check_url(url, allow_loopback=allows_loopback(), hosts=permitted_hosts())
 
 
 def _check(url: str | None, types: Collection[str]) -> str | None:

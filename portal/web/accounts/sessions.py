@@ -9,7 +9,6 @@ from flask_babel import gettext as _
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import Length
 
-from portal.extensions import login
 from portal.models import User
 from portal.services.accounts import hats, sessions
 from portal.services.security import passkeys, second_factors, sign_in_steps
@@ -18,6 +17,7 @@ from portal.web.authorization import signed_in_user, start_page
 from portal.web.forms import Form, Needed
 from portal.web.middleware import language
 from portal.web.respond import go, local_path, page
+from portal.web_extensions import login
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
 

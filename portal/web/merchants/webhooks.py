@@ -12,7 +12,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from portal.domain.events import EVENT_TYPES, EventType
 from portal.errors import Invalid, Refused
 from portal.reports import webhooks
-from portal.services.webhooks import delivery, endpoints
+from portal.services.webhooks import endpoints, redelivery
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, apply_faults
@@ -146,7 +146,7 @@ def destroy(endpoint_name: str) -> Response:
 def send_again(endpoint_name: str, event_name: str) -> Response:
     """Send an event again."""
     try:
-        delivery.send_again(endpoint_name, event_name, actor=my_actor())
+        redelivery.send_again(endpoint_name, event_name, actor=my_actor())
         flash(_("The event is sent again in a moment."), "success")
     except Refused as refused:
         flash(sentence(refused), "error")

@@ -6,9 +6,9 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from portal.errors import Busy, QistError
-from portal.extensions import csrf
 from portal.services.payments import callbacks
 from portal.web import rate_limits
+from portal.web_extensions import csrf
 
 bp = Blueprint("callbacks", __name__)
 

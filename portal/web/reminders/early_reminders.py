@@ -4,7 +4,6 @@ from flask import Response, flash, url_for
 from flask_babel import gettext as _
 from wtforms import BooleanField
 
-from portal.extensions import csrf
 from portal.services.reminders.settings import choose_early
 from portal.services.reminders.unsubscribe import customer_of
 from portal.web import rate_limits
@@ -13,6 +12,7 @@ from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form
 from portal.web.reminders.blueprint import bp as bp
 from portal.web.respond import confidential, go, page
+from portal.web_extensions import csrf
 from portal.wording.lazy import lazy_gettext as _l
 
 

@@ -9,7 +9,6 @@ from wtforms import RadioField, SelectMultipleField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from portal.errors import NotFound
-from portal.extensions import csrf
 from portal.models.notices import DIGESTED, NOTICES, URGENT, Notice
 from portal.services.notices import settings
 from portal.services.notices.settings import Unsubscription
@@ -18,6 +17,7 @@ from portal.web.authorization import me, my_actor, my_merchant, needs
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, choices
 from portal.web.respond import confidential, go, page
+from portal.web_extensions import csrf
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
 

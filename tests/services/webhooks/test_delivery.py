@@ -25,7 +25,7 @@ from portal.services import events
 from portal.services.maintenance import retention
 from portal.services.privacy import erasures
 from portal.services.unit_of_work import unit_of_work
-from portal.services.webhooks import delivery, endpoints
+from portal.services.webhooks import delivery, endpoints, redelivery
 from tests.fixtures import people, servers
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.webhooks import Receiver, an_endpoint, receiving, slowly
@@ -158,9 +158,9 @@ def test_a_delivery_is_given_up_after_three_days_and_sent_again_by_hand(amal: in
                 tasks.deliver_webhooks()
         assert states() == {"failed": 1} and 10 <= len(receiver.got) <= 16
         name, event = endpoint().name, receiver.names[0]
-        delivery.send_again(name, event, actor=owner)
+        redelivery.send_again(name, event, actor=owner)
         with pytest.raises(Refused, match="delivery_waiting"):
-            delivery.send_again(name, event, actor=owner)
+            redelivery.send_again(name, event, actor=owner)
         answers[0] = 200
         tasks.deliver_webhooks()
         assert states() == {"delivered": 1} and set(receiver.names) == {event}
@@ -178,7 +178,7 @@ def test_410_disables_the_endpoint_and_mails_the_owner(amal: int) -> None:
     (mail,) = db.session.scalars(select(Email).where(Email.kind == "webhook_disabled"))
     assert mail.to_user_id == amal
     with pytest.raises(Refused, match="endpoint_disabled"):
-        delivery.send_again(endpoint().name, receiver.names[0], actor=owner)
+        redelivery.send_again(endpoint().name, receiver.names[0], actor=owner)
     endpoints.change(endpoint().name, actor=owner, enabled=True)
     people.a_plan(amal)
     assert states() == {"failed": 1, "waiting": 1}

@@ -13,7 +13,7 @@ from portal.jobs import tasks
 from portal.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from portal.reports import webhooks as reports
 from portal.services import events, unit_of_work
-from portal.services.webhooks import delivery, endpoints, turns
+from portal.services.webhooks import delivery, endpoints, redelivery, turns
 from tests.fixtures import people
 from tests.fixtures.webhooks import an_endpoint, receiving
 
@@ -89,7 +89,7 @@ def test_a_new_address_and_sending_again_end_a_pause(amal: int) -> None:
     tasks.deliver_webhooks()
     db.session.execute(update(WebhookDelivery).values(state="failed", ended_at=clock.now()))
     db.session.commit()
-    delivery.send_again(name, db.session.scalars(select(WebhookDelivery)).one().event.name, actor=owner)
+    redelivery.send_again(name, db.session.scalars(select(WebhookDelivery)).one().event.name, actor=owner)
     assert endpoint(dead_id).paused_until is None
     assert tasks.deliver_webhooks() == 1 and endpoint(dead_id).paused_until is not None
     endpoints.change(name, actor=owner, url=f"{DEAD}/2")

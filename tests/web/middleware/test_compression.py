@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.domain.permissions import GIVEN_TO_KEYS
-from portal.extensions import csrf
 from portal.services.accounts import api_keys
+from portal.web_extensions import csrf
 from tests.fixtures import people
 from tests.web import browser_of
 

@@ -10,12 +10,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.app import create_app
-from portal.extensions import db, limiter
+from portal.extensions import db
 from portal.models import User
 from portal.reports.exports import personal_data
 from portal.services.accounts import accounts, password_resets
 from portal.services.mail import delivery
 from portal.services.privacy import erasures
+from portal.web_extensions import limiter
 from portal.wording import language
 from tests.fixtures import mails, people, servers
 from tests.web import sign_in

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 
 from portal.app import create_app
 from portal.config import security_headers
-from portal.extensions import limiter
 from portal.web.middleware import static_files
+from portal.web_extensions import limiter
 from tests.fixtures import people, servers
 from tests.web import HTMX, browser_of
 
@@ -131,7 +131,10 @@ def test_static_files_have_addresses_that_change_with_their_content(
 
 
 @pytest.mark.parametrize("production", [False, True], ids=["on a laptop", "in production"])
-def test_a_style_sheet_that_is_edited_has_another_address_on_a_laptop(tmp_path: Path, production: bool) -> None:
+def test_a_style_sheet_that_is_edited_has_another_address_on_a_laptop(
+    tmp_path: Path, production: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(static_files, "LOOK_AGAIN", 0.0)
     sheet = tmp_path / "page.css"
     sheet.write_text("a {}")
     app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
@@ -166,7 +169,10 @@ def test_a_page_loads_one_style_sheet_with_all_imports_in_it(app: Flask) -> None
     assert client.post(sheets[0]).status_code in (404, 405)
 
 
-def test_an_edited_component_changes_the_bundled_sheet_on_a_laptop(tmp_path: Path) -> None:
+def test_an_edited_component_changes_the_bundled_sheet_on_a_laptop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(static_files, "LOOK_AGAIN", 0.0)
     (tmp_path / "css").mkdir()
     (tmp_path / "css" / "qist.css").write_text('@import "card.css" layer(components);\n')
     card = tmp_path / "css" / "card.css"

@@ -1,0 +1,77 @@
+"""Flask extensions of requests, created unbound; app.py binds them to the application.
+
+A worker needs none of them, and would hold 3 MB more.
+"""
+
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from flask import Flask, Request, g
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import LoginManager
+from flask_wtf import CSRFProtect
+from flask_wtf.csrf import generate_csrf
+from htmx_flask import Htmx
+
+
+class MaskedCSRF(CSRFProtect):  # type: ignore[misc]  # flask-wtf has no types
+    """CSRF protection whose token reads otherwise in each answer.
+
+    A token that stays the same in compressed pages which reflect input can be guessed by their lengths (BREACH).
+    """
+
+    def init_app(self, app: Flask) -> None:
+        super().init_app(app)
+        app.jinja_env.globals["csrf_token"] = masked_csrf_token
+        app.context_processor(lambda: {"csrf_token": masked_csrf_token})
+
+    def form_token(self) -> str | None:
+        """The CSRF token of this request's form, unmasked."""
+        return self._get_csrf_token()
+
+    def _get_csrf_token(self) -> str | None:
+        masked = super()._get_csrf_token()
+        return _unmasked(masked) if masked else None
+
+
+def masked_csrf_token() -> str:
+    """The session's CSRF token under a mask of this answer."""
+    token = generate_csrf()
+    kept: tuple[str, str] | None = g.get("csrf_masked")
+    if kept is None or kept[0] != token:
+        mask = secrets.token_bytes(len(token))
+        kept = token, urlsafe_b64encode(mask + _xor(token.encode(), mask)).decode()
+        g.csrf_masked = kept
+    return kept[1]
+
+
+def _unmasked(masked: str) -> str | None:
+    try:
+        raw = urlsafe_b64decode(masked.encode())
+        half = len(raw) // 2
+        return _xor(raw[half:], raw[:half]).decode()
+    except ValueError:
+        return None
+
+
+def _xor(text: bytes, mask: bytes) -> bytes:
+    if len(text) != len(mask):
+        raise ValueError("of another length")
+    return (int.from_bytes(text) ^ int.from_bytes(mask)).to_bytes(len(text))
+
+
+class CookieSessions(SecureCookieSessionInterface):
+    """Flask's sessions. A request without the cookie, such as each of the API, has an empty one at once."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
+
+
+login = LoginManager()
+csrf = MaskedCSRF()
+limiter = Limiter(key_func=get_remote_address)
+htmx = Htmx()
