@@ -54,6 +54,7 @@ def init_app(app: Flask) -> None:
         app.add_template_global(function)
     app.context_processor(shell_variables)
     app.jinja_env.context_class = Calls
+    app.jinja_env.make_globals = lambda more: {**app.jinja_env.globals, **(more or {})}  # type: ignore[assignment,method-assign]
     app.jinja_env.globals.update(url_for=_url_for(app), once=Once)
 
 
@@ -105,15 +106,18 @@ class Once:
 
 
 def _url_for(app: Flask) -> Callable[..., str]:
-    """url_for of templates. An address whose values are ids is made once: each page has dozens of them."""
+    """url_for of templates. An address whose values are ids or short texts is made once: a page has dozens of them."""
 
     @lru_cache(maxsize=4_096)
     def made_once(script_root: str, endpoint: str, values: tuple[tuple[str, Any], ...]) -> str:
         return app.url_for(endpoint, **dict(values))
 
     def url_for(endpoint: str, **values: Any) -> str:
-        is_plain = endpoint != "static" and all(type(value) is int for value in values.values())
-        if not is_plain or not has_request_context():
+        for value in values.values():
+            kind = type(value)
+            if kind is not int and (kind is not str or len(value) > 64):
+                return app.url_for(endpoint, **values)
+        if endpoint == "static" or not has_request_context():
             return app.url_for(endpoint, **values)
         return made_once(request.script_root, endpoint, tuple(values.items()))
 

@@ -6,9 +6,8 @@ from typing import Final
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton
-from flask_babel import get_locale
 
-from portal.wording.language import SOURCE
+from portal.wording.language import SOURCE, current
 
 ENGLISH: Final = {"yMMMd": "d MMM y", "MMMd": "d MMM", "yMMMMd": "d MMMM y"}
 """Patterns of English for CLDR's skeletons. CLDR has the order of the United States, "Dec 1, 2026"."""
@@ -34,7 +33,7 @@ def month_name(value: date) -> str:
 
     Not the form that stands alone ("LLL"): Babel 2.18 keeps one language's resolved names of it for every other.
     """
-    return str(format_date(value, "MMM", locale=_locale()))
+    return str(format_date(value, "MMM", locale=current()))
 
 
 def month_year(value: date) -> str:
@@ -43,18 +42,15 @@ def month_year(value: date) -> str:
 
 
 def _formatted(value: date, skeleton: str) -> str:
-    return _in_locale(date(value.year, value.month, value.day), skeleton, _locale())
+    return _in_locale(date(value.year, value.month, value.day), skeleton, current())
 
 
 @lru_cache(maxsize=4_096)
-def _in_locale(value: date, skeleton: str, locale: Locale) -> str:
+def _in_locale(value: date, skeleton: str, code: str) -> str:
     """A list has the same few days many times."""
+    locale = Locale.parse(code)
     if locale.language == SOURCE and skeleton in ENGLISH:
         return str(format_date(value, ENGLISH[skeleton], locale=locale))
     if skeleton == "yMMMMd":
         return str(format_date(value, "long", locale=locale))
     return str(format_skeleton(skeleton, value, locale=locale))
-
-
-def _locale() -> Locale:
-    return get_locale() or Locale.parse(SOURCE)

@@ -31,8 +31,6 @@ CHOICE: Final = "LANGUAGE_CHOICE"
 """The key in app.config of a function without arguments: the language that the reader chose, or None."""
 
 NO_CATALOGUE: Final = NullTranslations()
-KEPT: Final = "language_catalogue"
-"""The name in `g` of the current locale and its catalogue."""
 
 FUNCTIONS: Final = ("gettext", "ngettext", "pgettext", "npgettext")
 """The functions of templates that word a sentence. `_` calls the first."""
@@ -76,6 +74,7 @@ def offered() -> tuple[str, ...]:
     return languages(current_app.config[DIRECTORY])
 
 
+@cache
 def own_name(code: str) -> str:
     """The name of a language in that language: "English", "العربية"."""
     name = Locale.parse(code).get_display_name(code) or code
@@ -87,6 +86,7 @@ def tag(code: str) -> str:
     return code.replace("_", "-")
 
 
+@cache
 def direction(code: str) -> str:
     """ "ltr" or "rtl": the direction of a language."""
     return Locale.parse(code).text_direction
@@ -94,7 +94,7 @@ def direction(code: str) -> str:
 
 def current() -> str:
     """The code of this response's language."""
-    return str(get_locale() or SOURCE)
+    return _reading()[1]
 
 
 def language() -> str:
@@ -114,7 +114,7 @@ def in_language(code: str | None) -> Iterator[None]:
 
 def text_direction() -> str:
     """ "ltr" or "rtl", for `dir` attributes."""
-    return (get_locale() or Locale.parse(SOURCE)).text_direction
+    return direction(current())
 
 
 def _reader_language() -> str | None:
@@ -134,18 +134,29 @@ def _reader_language() -> str | None:
 
 
 def catalogue() -> NullTranslations:
-    """The catalogue of this response's language, the same object each time. English has an empty one.
+    """The catalogue of this response's language, the same object each time. English has an empty one."""
+    return _reading()[2]
 
-    `g` keeps it with its locale, because a page asks hundreds of times.
+
+def _reading() -> tuple[Locale | None, str, NullTranslations]:
+    """The locale of this response, its code and its catalogue.
+
+    They are kept where Flask-Babel keeps the locale, because a page asks hundreds of times.
     """
+    globals_: Any = g
+    try:
+        state = globals_._get_current_object()._flask_babel
+        reading: tuple[Locale | None, str, NullTranslations] = state.reading
+        if reading[0] is state.babel_locale:
+            return reading
+    except (AttributeError, RuntimeError):  # asked for the first time, or outside of an app
+        pass
     locale = get_locale()
     if locale is None:
-        return NO_CATALOGUE
-    kept: tuple[Locale, NullTranslations] | None = g.get(KEPT)
-    if kept is None or kept[0] is not locale:
-        kept = locale, _catalogue(current_app.config[DIRECTORY], str(locale))
-        setattr(g, KEPT, kept)
-    return kept[1]
+        return None, SOURCE, NO_CATALOGUE
+    reading = locale, str(locale), _catalogue(current_app.config[DIRECTORY], str(locale))
+    globals_._flask_babel.reading = reading
+    return reading
 
 
 @cache

@@ -73,7 +73,7 @@ def test_round_trips_of_the_api(app: Flask, cost: Callable[..., int]) -> None:
         "pay with a key": 11,
         "pay a third": 10,
         "pay the last": 10,
-        "plans": 3,
+        "plans": 2,
         "installments": 2,
         "dashboard": 2,
     }
@@ -107,7 +107,7 @@ def test_round_trips_of_pages(app: Flask, cost: Callable[..., int]) -> None:
         "installments": 2,
         "plan": 6,
         "plan, of a business": 7,
-        "plans": 3,
+        "plans": 2,
         "dashboard": 8,
         "pay": 17,
     }

@@ -147,6 +147,17 @@ def test_plans_are_narrowed_to_the_time_they_were_made(amal: Actor) -> None:
     assert len(plans.list_plans(amal, PlanFilters(created=Between(made[3], made[5]))).items) == 2
 
 
+def test_a_payment_comes_with_the_numbers_of_its_installments(amal: Actor) -> None:
+    plan_id = people.a_plan(amal.merchant_id, total=40_00, count=4)
+    first, second, *_ = people.installments_of(plan_id)
+    for row in (second, first):
+        people.pay(row.id, first.customer_id)
+    listed = payments.list_with_plans(amal, PaymentFilters(plan_id=plan_id)).items
+    assert [payment.listed_numbers for payment in listed] == [[1], [2]]
+    db.session.expunge_all()
+    assert [db.session.get_one(Payment, payment.id).installment_numbers for payment in listed] == [[1], [2]]
+
+
 def test_payments_and_refunds_are_narrowed_by_method_and_counted(amal: Actor) -> None:
     assert refunds.tally_refunds(amal, RefundFilters()) == Tally(3, False, {"SAR": 4_00})
     assert refunds.tally_refunds(amal, RefundFilters(way="card", state="succeeded")).count == 3

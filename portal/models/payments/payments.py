@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, query_expression, relationship
 
 from portal.extensions import Model, db
 from portal.models.accounts.users import User
@@ -113,6 +113,8 @@ class Payment(Model):
     allocations: Mapped[list["Allocation"]] = relationship(
         back_populates="payment", order_by="Allocation.id", foreign_keys="Allocation.payment_id"
     )
+    listed_numbers: Mapped[Any] = query_expression()
+    """`installment_numbers` where a list of payments reads them beside the payment; else None."""
 
     __table_args__ = (
         ForeignKeyConstraint(
@@ -213,6 +215,11 @@ class Payment(Model):
     def is_recorded(self) -> bool:
         """The merchant recorded the payment. The gateway has no charge for it."""
         return self.method in RECORDED_METHODS
+
+    @property
+    def installment_numbers(self) -> list[int]:
+        """The numbers of the installments to which parts of it go."""
+        return self.listed_numbers or [part.installment.number for part in self.allocations]
 
     @property
     def kept(self) -> int:

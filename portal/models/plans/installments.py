@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     and_,
+    case,
     or_,
     select,
     text,
@@ -185,7 +186,7 @@ class Installment(Model):
         return max(0, (today - self.due_date) // timedelta(days=1))
 
     @staticmethod
-    def is_late(now: datetime) -> ColumnElement[bool]:
+    def is_late(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
         """The same rule as `status == "late"`, in SQL. `now` is aware."""
         return and_(Installment.chased(), Installment.held < Installment.remaining, Installment.late_at <= now)
 
@@ -226,7 +227,7 @@ class Installment(Model):
         )
 
     @staticmethod
-    def has_status(status: str, now: datetime) -> ColumnElement[bool]:
+    def has_status(status: str, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
         """The same rules as `status`, in SQL, with "open" for what is owed. `now` is aware."""
         settled = and_(Installment.remaining == 0, Installment.cancelled_at.is_(None))
         rules: dict[str, ColumnElement[bool]] = {
@@ -240,6 +241,12 @@ class Installment(Model):
             "written_off": and_(settled, Installment.written_off > 0),
         }
         return rules[status]
+
+    @staticmethod
+    def status_at(now: datetime | BindParameter[datetime]) -> ColumnElement[str]:
+        """`status` at this instant (aware), in SQL."""
+        statuses: tuple[InstallmentStatus, ...] = ("late", "pending", "cancelled", "written_off", "replaced", "paid")
+        return case(*((Installment.has_status(status, now), status) for status in statuses), else_="waived")
 
     @staticmethod
     def of_customer(customer_id: int | BindParameter[int]) -> Select["Installment"]:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, query_expression, relationship
 
 from portal.domain import clock
 from portal.domain.money import MAX_MINOR
@@ -34,7 +34,7 @@ from portal.models.accounts.users import User
 from portal.models.columns import Currency, Id, Instant, Minor, UserId, pair_name
 
 if TYPE_CHECKING:
-    from portal.models.plans.installments import Installment
+    from portal.models.plans.installments import Installment, InstallmentStatus
     from portal.models.plans.reschedule_proposals import RescheduleProposal
 
 PlanState = Literal["active", "completed", "cancelled"]
@@ -130,6 +130,10 @@ class Plan(Model):
         foreign_keys="Installment.plan_id",
         viewonly=True,
     )
+    listed_statuses: Mapped[Any] = query_expression()
+    """`statuses` where a list of plans reads them beside the plan; else None."""
+    listed_remaining: Mapped[Any] = query_expression()
+    """`remaining` where a list of plans reads it beside the plan; else None."""
 
     __table_args__ = (
         UniqueConstraint("id", "merchant_id", "customer_id", "currency"),
@@ -222,6 +226,18 @@ class Plan(Model):
         if self.state == "active" and self.next_late_at is not None and self.next_late_at <= clock.now():
             return "overdue"
         return self.state
+
+    @property
+    def statuses(self) -> "list[InstallmentStatus]":
+        """The statuses of its installments, in their order."""
+        return self.listed_statuses or [installment.status for installment in self.installments]
+
+    @property
+    def remaining(self) -> int:
+        """The minor units that its installments leave to pay."""
+        if self.listed_remaining is not None:
+            return int(self.listed_remaining)
+        return sum(installment.remaining for installment in self.installments)
 
     @property
     def is_asked(self) -> bool:

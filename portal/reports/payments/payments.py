@@ -1,10 +1,14 @@
 """Lists of payments of a merchant or a customer."""
 
-from sqlalchemy import Select, case, or_, select
-from sqlalchemy.orm import joinedload, selectinload
+from functools import cache
+
+from sqlalchemy import Select, case, func, or_, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import joinedload, selectinload, with_expression
+from sqlalchemy.sql.base import ExecutableOption
 
 from portal.domain.permissions import Actor
-from portal.models import Allocation, Payment, Plan
+from portal.models import Allocation, Installment, Payment, Plan
 from portal.models.payments.payments import RECEIVED as RECEIVED
 from portal.reports import orders, paging, search
 from portal.reports.paging import Order, Page
@@ -34,14 +38,22 @@ def list_with_plans(
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Payment]:
-    """Like `list_payments`, with plans, parties and the installments of the allocations.
+    """Like `list_payments`, with plans, parties and the numbers of the installments.
 
     `order` is one of PAYMENTS (reports/orders.py): the payment whose money came in last is the first.
     """
     parties = joinedload(Payment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    installments = selectinload(Payment.allocations).joinedload(Allocation.installment)
-    query = find(actor, filters).options(parties, installments)
+    query = find(actor, filters).options(parties, _numbers())
     return paging.fetch_in(query, order, limit=limit, cursor=cursor)
+
+
+@cache
+def _numbers() -> ExecutableOption:
+    """Reads of each payment the numbers of its installments, and not their rows."""
+    in_order = aggregate_order_by(Installment.number, Allocation.id)
+    numbers = select(func.array_agg(in_order)).where(Allocation.payment_id == Payment.id)
+    numbers = numbers.where(Installment.id == Allocation.installment_id).correlate(Payment)
+    return with_expression(Payment.listed_numbers, numbers.scalar_subquery())
 
 
 def tally_payments(actor: Actor, filters: PaymentFilters) -> Tally:

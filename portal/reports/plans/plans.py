@@ -6,7 +6,9 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, Select, and_, exists, false, func, or_, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import joinedload, with_expression
+from sqlalchemy.sql.base import ExecutableOption
 
 from portal.domain import clock, typed_text
 from portal.domain.events import KINDS, CustomerUpdated, DisputeAnswered, DisputeEnded, DisputeUpheld, PlanDisputed
@@ -16,7 +18,7 @@ from portal.models import Allocation, Customer, DueTotal, Event, Installment, In
 from portal.models.payments.payments import RECEIVED
 from portal.reports import paging, search, tallies
 from portal.reports.paging import Order, Page
-from portal.reports.parameters import LIMIT, PLAN
+from portal.reports.parameters import LIMIT, PLAN, PRESENT
 from portal.reports.parties import of_actor
 from portal.reports.payments import receipts
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
@@ -42,12 +44,12 @@ def list_plans(
     cursor: str | None = None,
     tally: PageTally | None = None,
 ) -> Page[Plan]:
-    """The plans of this merchant or this customer that pass the filters, with parties and installments.
+    """The plans of this merchant or this customer that pass the filters, with parties, `statuses` and `remaining`.
 
     They are sorted by id, or in one of the orders of PLANS (reports/orders.py).
     """
     order = order or Order((Plan.id,), descending=newest_first)
-    shown = (*_PARTIES, selectinload(Plan.installments))
+    shown = (*_PARTIES, *_progress())
     query = find_sorted(actor, filters, order)
     if not order.lead:
         beside = tally.column if tally is not None else None
@@ -57,6 +59,16 @@ def list_plans(
     found = select(Plan).where(Plan.id.in_([row.id for row in page.items])).options(*shown)
     rows = {plan.id: plan for plan in db.session.scalars(found)}
     return Page([rows[row.id] for row in page.items], page.next_cursor, page.prev_cursor)
+
+
+@cache
+def _progress() -> tuple[ExecutableOption, ExecutableOption]:
+    """Reads of each plan what a list shows of its installments, and not their rows."""
+    live = (Installment.plan_id == Plan.id, Installment.is_live())
+    in_order = aggregate_order_by(Installment.status_at(PRESENT), Installment.due_date, Installment.number)
+    statuses = select(func.array_agg(in_order)).where(*live).correlate(Plan).scalar_subquery()
+    remaining = select(func.sum(Installment.remaining)).where(*live).correlate(Plan).scalar_subquery()
+    return with_expression(Plan.listed_statuses, statuses), with_expression(Plan.listed_remaining, remaining)
 
 
 def find_sorted(actor: Actor, filters: PlanFilters, order: Order) -> Select[Plan]:

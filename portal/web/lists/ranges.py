@@ -1,6 +1,7 @@
 """The usual ranges of days of a list."""
 
 from datetime import date, timedelta
+from functools import cache
 
 from babel.core import Locale, get_global
 from flask_babel import gettext as _
@@ -47,6 +48,12 @@ def _before(today: date) -> date:
 
 def _first_of_week(today: date, zone: str) -> date:
     """The first day of the week as it is usual in the country of the time zone: Sunday in Riyadh, Monday in Berlin."""
+    return today - timedelta(days=(today.weekday() - _first_week_day(zone)) % 7)
+
+
+@cache
+def _first_week_day(zone: str) -> int:
+    """The number of that day, 0 for Monday. Babel compares a locale's name with those of all that it knows."""
     country = get_global("zone_territories").get(zone, "001")
     locale = Locale.parse(f"und_{country}" if country != "001" else "en_001")
-    return today - timedelta(days=(today.weekday() - locale.first_week_day) % 7)
+    return int(locale.first_week_day)

@@ -7,7 +7,9 @@ its imports bundled, and so is each file that was asked for in brotli or gzip; e
 
 import functools
 import hashlib
+import math
 import os
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,13 +32,22 @@ _VERSION: Final = "qist.static_version"
 """The key in a request's environ of the folder's hash, so that a page with many links looks at the files once."""
 
 
+LOOK_AGAIN: Final = 0.5
+"""Seconds after which the folder is looked at again. To look at it takes a tenth of a page."""
+
+
 def init_app(app: Flask) -> None:
-    """In production the files are read at the start. Elsewhere an edited file has a new address at once."""
+    """In production the files are read at the start. Elsewhere an edited file has a new address after LOOK_AGAIN."""
     folder, inner = Path(app.static_folder or "static"), app.wsgi_app
     fixed_version = fingerprint(folder, _files(folder)) if app.config["QIST"].production else None
+    latest = [fixed_version or ""]
+    looked_at = [-math.inf]
 
     def version() -> str:
-        return fixed_version or fingerprint(folder, _files(folder))
+        now = time.monotonic()
+        if fixed_version is None and now - looked_at[0] >= LOOK_AGAIN:
+            latest[0], looked_at[0] = fingerprint(folder, _files(folder)), now
+        return latest[0]
 
     @functools.lru_cache(maxsize=1)
     def files_of(version: str) -> WhiteNoise:

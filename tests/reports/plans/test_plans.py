@@ -139,14 +139,26 @@ class TestPlans:
             viewer = user(amal)
             with queries(app) as sent:
                 for plan in plans.list_plans(viewer).items:
-                    assert plan.customer.display_name and plan.merchant.business_name and plan.installments
+                    assert plan.customer.display_name and plan.merchant.business_name
+                    assert plan.statuses and plan.remaining
             return len(sent)
 
         people.a_plan(amal)
         few = cost()
         for _ in range(8):
             people.a_plan(amal)
-        assert cost() == few <= 2
+        assert cost() == few == 1
+
+    def test_each_comes_with_the_statuses_and_the_sum_of_its_installments(self, amal, shop):
+        listed = plans.list_plans(user(amal)).items
+        shown = [(plan.listed_statuses, plan.listed_remaining) for plan in listed]
+        rows = [plan.installments for plan in listed]
+        assert shown == [([row.status for row in each], sum(row.remaining for row in each)) for each in rows]
+        statuses = {status for listed_statuses, _ in shown for status in listed_statuses}
+        assert statuses == {"pending", "late", "paid", "waived", "written_off", "cancelled"}
+        db.session.expunge_all()
+        loaded = [db.session.get_one(Plan, plan.id) for plan in listed]
+        assert [(plan.statuses, plan.remaining) for plan in loaded] == shown
 
 
 class TestInstallments:

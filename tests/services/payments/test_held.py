@@ -12,6 +12,7 @@ from portal.models import Installment, Merchant, Plan
 from portal.reports.exports import customers as customers_file
 from portal.reports.merchants import chasing, customers, dashboard, overview
 from portal.reports.operations import checks
+from portal.reports.plans import plans as plan_lists
 from portal.services.payments import outcomes, payments
 from portal.services.plans import lateness
 from tests.fixtures import people
@@ -45,6 +46,7 @@ def seen(amal, plan_id):
     }
     found = {
         row.status == "late",
+        plan_lists.list_plans(people.owner(amal)).items[0].listed_statuses[0] == "late",
         row.id in listed["late"],
         row.id not in listed["pending"],
         plan.status == "overdue",
