@@ -1,16 +1,18 @@
 """How many rows a list has and how much they are in all, up to a bound, so that a long list costs no more."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, literal, literal_column, select, union_all
+from sqlalchemy import ColumnElement, Executable, Select, func, literal, literal_column, select, union_all
 
 from portal.extensions import db
 from portal.reports.paging import Page
 
 LIMIT: Final = 10_000
 """Rows that are counted."""
+COLUMNS: Final[tuple[ColumnElement[Any], ...]] = tuple(map(literal_column, ("currency", "count", "total")))
+"""The columns of `_sums` by their names. To ask a subquery for its columns takes as long as to make it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +68,28 @@ def tally(query: Select[Any], currency: Any, amount: Any) -> Tally:
 
 def with_rows(query: Select[Any], currency: Any, amount: Any) -> PageTally:
     """The same tally, in the statement that reads the rows of a page."""
-    sums = _sums(query, currency, amount).subquery()
-    groups = select(func.jsonb_agg(func.jsonb_build_array(*sums.c)))
+    groups = select(func.jsonb_agg(func.jsonb_build_array(*COLUMNS)))
+    groups = groups.select_from(_sums(query, currency, amount).subquery())
     return PageTally(lambda: tally(query, currency, amount), groups.scalar_subquery())
 
 
 def tally_each(lists: Mapping[str, tuple[Select[Any], Any, Any]]) -> dict[str, Tally]:
     """The tallies of several lists by name, in one statement. A list is a query with a currency and an amount."""
+    return read(statement(lists), lists)
+
+
+def statement(lists: Mapping[str, tuple[Select[Any], Any, Any]]) -> Executable:
+    """The statement of `tally_each`, for `read`."""
     parts = []
     for name, (query, currency, amount) in lists.items():
-        sums = _sums(query, currency, amount).subquery()
-        parts.append(select(literal(name), *sums.c))
-    groups: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in lists}
-    for name, code, count, total in db.session.execute(union_all(*parts) if len(parts) > 1 else parts[0]):
+        parts.append(select(literal(name), *COLUMNS).select_from(_sums(query, currency, amount).subquery()))
+    return union_all(*parts) if len(parts) > 1 else parts[0]
+
+
+def read(statement: Executable, names: Iterable[str], values: Mapping[str, Any] | None = None) -> dict[str, Tally]:
+    """The tallies of the lists with these names, by the values of the statement's parameters."""
+    groups: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in names}
+    for name, code, count, total in db.session.execute(statement, values):
         groups[name][code] = int(count), int(total)
     return {name: _tally_of(sums) for name, sums in groups.items()}
 
@@ -86,9 +97,10 @@ def tally_each(lists: Mapping[str, tuple[Select[Any], Any, Any]]) -> dict[str, T
 def _sums(query: Select[Any], currency: Any, amount: Any) -> Select[Any]:
     """The number of rows and the sum of each currency, over LIMIT + 1 rows at most."""
     rows = query.with_only_columns(currency.label("currency"), amount.label("amount")).order_by(None)
-    counted = rows.limit(LIMIT + 1).subquery()
-    count, total = func.count().label("count"), func.coalesce(func.sum(counted.c.amount), 0).label("total")
-    return select(counted.c.currency, count, total).group_by(counted.c.currency)
+    amounts: ColumnElement[int] = literal_column("amount")
+    count, total = func.count().label("count"), func.coalesce(func.sum(amounts), 0).label("total")
+    counted = select(COLUMNS[0], count, total).select_from(rows.limit(LIMIT + 1).subquery())
+    return counted.group_by(COLUMNS[0])
 
 
 def _tally_of(sums: Mapping[str, tuple[int, int]]) -> Tally:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
-from types import BuiltinMethodType, FunctionType, GeneratorType, MethodType
+from types import BuiltinMethodType, FunctionType, GeneratorType, MethodType, NoneType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from babel.support import NullTranslations
-from flask import Flask, g, has_request_context, request
+from flask import Flask, current_app, g, has_request_context, request
 from flask_babel import gettext as _
 from flask_babel import pgettext
 from jinja2.runtime import Context, Macro
@@ -26,6 +26,8 @@ from portal.wording.lazy import lazy_gettext as _l
 
 EVALUATION: Final[object] = getattr(Macro.__call__, "jinja_pass_arg")  # noqa: B009
 """How Jinja marks a function that takes the context of evaluation first."""
+PLAIN: Final = frozenset({int, str, date, NoneType})
+"""The types of values of which an address is made once. True and False are of none: `_external` asks for the host."""
 LAYOUTS = {"merchant": "layout/merchant.html", "customer": "layout/customer.html"}
 START_LABELS = {
     "merchant": _l("Dashboard"),
@@ -106,7 +108,7 @@ class Once:
 
 
 def _url_for(app: Flask) -> Callable[..., str]:
-    """url_for of templates. An address whose values are ids or short texts is made once: a page has dozens of them."""
+    """url_for of templates. An address of ids, days and short texts is made once: a page has dozens of them."""
 
     @lru_cache(maxsize=4_096)
     def made_once(script_root: str, endpoint: str, values: tuple[tuple[str, Any], ...]) -> str:
@@ -114,14 +116,19 @@ def _url_for(app: Flask) -> Callable[..., str]:
 
     def url_for(endpoint: str, **values: Any) -> str:
         for value in values.values():
-            kind = type(value)
-            if kind is not int and (kind is not str or len(value) > 64):
+            if type(value) not in PLAIN or (type(value) is str and len(value) > 64):
                 return app.url_for(endpoint, **values)
         if endpoint == "static" or not has_request_context():
             return app.url_for(endpoint, **values)
         return made_once(request.script_root, endpoint, tuple(values.items()))
 
     return url_for
+
+
+def url_for(endpoint: str, **values: Any) -> str:
+    """url_for of templates, for code that makes many addresses."""
+    of_templates: Any = current_app.jinja_env.globals["url_for"]
+    return str(of_templates(endpoint, **values))
 
 
 def amount(minor: int, currency: str) -> str:

@@ -73,7 +73,7 @@ def test_round_trips_of_the_api(app: Flask, cost: Callable[..., int]) -> None:
         "pay with a key": 11,
         "pay a third": 10,
         "pay the last": 10,
-        "plans": 2,
+        "plans": 3,
         "installments": 2,
         "dashboard": 2,
     }

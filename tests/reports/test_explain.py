@@ -24,7 +24,7 @@ from portal.reports.books.movements import MovementFilters
 from portal.reports.exports.customers import export_customers
 from portal.reports.exports.payments import export_payments
 from portal.reports.exports.plans import export_plans
-from portal.reports.merchants import attention, customers, dashboard, overview
+from portal.reports.merchants import attention, chasing, customers, dashboard, overview
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments, refunds, statements
 from portal.reports.payments.filters import PaymentFilters, RefundFilters
@@ -178,7 +178,7 @@ def look_as(user: Actor) -> dict:
         looks |= {
             "plans, unopened": lambda: plans.list_plans(user, PlanFilters(status="unopened")),
             "payments, refused": lambda: payments.list_with_plans(user, PaymentFilters(state="declined", since=month)),
-            "attention": lambda: attention.attention(merchant, user, overview.overview(merchant)),
+            "attention": lambda: attention.attention(merchant, overview.overview(merchant)),
             "plans, searched": lambda: plans.list_plans(user, PlanFilters(search="nothing like it")),
             "plans, by the part of a word": lambda: plans.list_plans(user, PlanFilters(search="ake num")),
             "plans, by number": lambda: plans.list_plans(user, PlanFilters(search=str(mine.id))),
@@ -222,6 +222,7 @@ def look_as(user: Actor) -> dict:
         }
         looks["figures"] = lambda: dashboard.figures(merchant)
         looks["latest payments"] = lambda: dashboard.latest_payments(user.user_id)
+        looks["chases"] = lambda: chasing.chases(merchant, range(2, 10))
         looks["who needs attention"] = lambda: dashboard.plans_needing_attention(user.user_id)
         looks["any plans"] = lambda: dashboard.has_plans(user.user_id)
     else:

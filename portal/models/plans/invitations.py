@@ -83,7 +83,7 @@ class Invitation(Model):
     )
 
     @staticmethod
-    def unopened(before: datetime) -> ColumnElement[bool]:
+    def unopened(before: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
         """SQL: the newest link of the customer, made before this aware instant, that no browser opened."""
         return and_(
             Invitation.kind == "customer",

@@ -4,21 +4,29 @@ Each part is a list with a filter, so that the list has the same count.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import date, timedelta
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Date, DateTime, Executable, bindparam
 
 from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.models import Installment, Merchant, Payment, Plan
+from portal.reports import tallies
 from portal.reports.merchants.overview import Overview
+from portal.reports.parameters import MERCHANT
 from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
 from portal.reports.plans.filters import InstallmentFilters, PlanFilters
-from portal.reports.tallies import Tally, tally_each
+from portal.reports.tallies import Tally
 
 DECLINED_DAYS: Final = 7
 """Local days, today included, of which declined payments count."""
+
+PARTS: Final = ("due_today", "declined", "disputed", "unopened")
+"""The parts that are counted for it; `late` is known from the totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +50,37 @@ class Attention:
         return any(part.count for part in parts)
 
 
-def attention(merchant: Merchant, actor: Actor, overview: Overview) -> Attention:
-    """The parts, in one statement. `actor` acts for `merchant`. The late ones are those of `overview`."""
+def attention(merchant: Merchant, overview: Overview) -> Attention:
+    """The parts, in one statement. The late ones are those of `overview`."""
     today = clock.today(merchant.time_zone)
     since = today - timedelta(days=DECLINED_DAYS - 1)
-    a_day = timedelta(days=1)
-    due = InstallmentFilters(status="open", due_after=today - a_day, due_before=today + a_day)
     figures = (overview.home, *overview.others)
     late = sum(total.overdue_installments for total in figures)
-    midnight: datetime = clock.midnight(since, merchant.time_zone)
-    declined = payments.find(actor, PaymentFilters(state="declined", since=midnight))
-    plan = Plan.currency, Plan.total
-    tallies = tally_each(
-        {
-            "due_today": (plans.find_installments(actor, due), Installment.currency, Installment.remaining),
-            "declined": (declined, Payment.currency, Payment.amount),
-            "disputed": (plans.find_plans(actor, PlanFilters(status="disputed")), *plan),
-            "unopened": (plans.find_plans(actor, PlanFilters(status="unopened")), *plan),
-        }
-    )
+    values = {
+        "merchant_id": merchant.id,
+        "yesterday": today - timedelta(days=1),
+        "tomorrow": today + timedelta(days=1),
+        "since": clock.midnight(since, merchant.time_zone),
+    }
+    parts = tallies.read(_parts(), PARTS, values)
     sums = {total.currency: total.overdue for total in figures if total.overdue}
-    return Attention(late=Tally(late, False, sums), **tallies, today=today, declined_since=since)
+    return Attention(late=Tally(late, False, sums), **parts, today=today, declined_since=since)
+
+
+@cache
+def _parts() -> Executable:
+    """The statement, from the filters of the lists with parameters as their values."""
+    days: list[Any] = [bindparam(name, type_=Date) for name in ("yesterday", "tomorrow")]
+    since: Any = bindparam("since", type_=DateTime(timezone=True))
+    merchant_id: Any = MERCHANT
+    actor = Actor(user_id=0, merchant_id=merchant_id, permissions=frozenset())
+    due = InstallmentFilters(status="open", due_after=days[0], due_before=days[1])
+    declined = PaymentFilters(state="declined", since=since)
+    plan = Plan.currency, Plan.total
+    lists = (
+        (plans.find_installments(actor, due), Installment.currency, Installment.remaining),
+        (payments.find(actor, declined), Payment.currency, Payment.amount),
+        (plans.find_plans(actor, PlanFilters(status="disputed")), *plan),
+        (plans.find_plans(actor, PlanFilters(status="unopened")), *plan),
+    )
+    return tallies.statement(dict(zip(PARTS, lists, strict=True)))

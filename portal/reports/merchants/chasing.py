@@ -2,16 +2,17 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import BigInteger, Select, Text, and_, bindparam, column, exists, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Customer, Email, Installment, Merchant, Mute, Plan
-from portal.reports.parameters import CUSTOMER, KEY, MERCHANT
+from portal.reports.parameters import CUSTOMER, KEY, MERCHANT, NOW
 from portal.services.reminders import manual_reminders
 
 SENT_AT: Final = func.coalesce(Email.ended_at, Email.created_at)
@@ -32,32 +33,47 @@ class Chase:
 
 
 def chases(merchant: Merchant, customer_ids: Collection[int]) -> dict[int, Chase]:
-    """The chase of each of these customers, in three queries."""
+    """The chase of each of these customers, in one statement."""
     if not customer_ids:
         return {}
-    chases = {customer_id: Chase() for customer_id in customer_ids}
     today = clock.today(merchant.time_zone)
-    oldest = (
-        select(Installment.customer_id, func.min(Installment.due_date))
-        .where(Installment.merchant_id == merchant.id, Installment.customer_id.in_(customer_ids))
-        .where(Installment.is_late(clock.now()))
-        .group_by(Installment.customer_id)
+    values = {
+        "merchant_id": merchant.id,
+        "now": clock.now(),
+        "customer_ids": list(customer_ids),
+        "keys": [_todays_key(merchant, customer_id) for customer_id in customer_ids],
+    }
+    return {
+        customer_id: Chase(max((today - oldest).days, 0) if oldest is not None else 0, reminded_at, today_at)
+        for customer_id, oldest, reminded_at, today_at in db.session.execute(_chases(), values)
+    }
+
+
+@cache
+def _chases() -> Select[int, date | None, datetime | None, datetime | None]:
+    """By customer: the oldest late due date, the newest reminder, and today's mail, found by its unique key."""
+    ids, keys = bindparam("customer_ids", type_=ARRAY(BigInteger)), bindparam("keys", type_=ARRAY(Text))
+    asked = func.unnest(ids, keys).table_valued(column("customer_id", BigInteger), column("key", Text))
+    asked = asked.render_derived()
+    oldest = select(func.min(Installment.due_date)).where(
+        Installment.merchant_id == MERCHANT,
+        Installment.customer_id == asked.c.customer_id,
+        Installment.is_late(NOW),
     )
-    for customer_id, due_date in db.session.execute(oldest):
-        chases[customer_id].days_late = max((today - due_date).days, 0)
-    pairs = select(Customer.user_id, Customer.reminded_at)
-    for customer_id, reminded_at in db.session.execute(
-        pairs.where(Customer.merchant_id == merchant.id, Customer.user_id.in_(customer_ids))
-    ):
-        chases[customer_id].reminded_at = reminded_at
-    for customer_id, instant in _todays(merchant, customer_ids).items():
-        chases[customer_id].today_at = instant
-    return chases
+    theirs = and_(Customer.merchant_id == MERCHANT, Customer.user_id == asked.c.customer_id)
+    todays = and_(Email.dedupe_key == asked.c.key, Email.state != "dropped")
+    return (
+        select(asked.c.customer_id, oldest.scalar_subquery(), Customer.reminded_at, SENT_AT)
+        .select_from(asked)
+        .outerjoin(Customer, theirs)
+        .outerjoin(Email, todays)
+    )
 
 
 def todays_reminder(merchant: Merchant, customer_id: int) -> datetime | None:
     """When today's mail to this customer was sent, or queued; None if there is none."""
-    return _todays(merchant, [customer_id]).get(customer_id)
+    mail = select(SENT_AT).where(Email.dedupe_key == _todays_key(merchant, customer_id), Email.state != "dropped")
+    return db.session.scalar(mail)
 
 
 def of_plan(plan: Plan) -> tuple[bool, datetime | None]:
@@ -73,17 +89,6 @@ def _of_plan() -> Select[bool, datetime | None]:
     muted = exists().where(Mute.merchant_id == MERCHANT, Mute.customer_id == CUSTOMER)
     todays = select(SENT_AT).where(Email.dedupe_key == KEY, Email.state != "dropped")
     return select(muted, todays.scalar_subquery())
-
-
-def _todays(merchant: Merchant, customer_ids: Collection[int]) -> dict[int, datetime]:
-    rows = db.session.execute(_mails(merchant, customer_ids))
-    return {customer_id: instant for customer_id, instant in rows if customer_id is not None}
-
-
-def _mails(merchant: Merchant, customer_ids: Collection[int]) -> Select[int | None, datetime]:
-    """The recipient and the instant of today's mail to each of these customers, by its unique key."""
-    keys = [_todays_key(merchant, customer_id) for customer_id in customer_ids]
-    return select(Email.to_user_id, SENT_AT).where(Email.dedupe_key.in_(keys), Email.state != "dropped")
 
 
 def _todays_key(merchant: Merchant, customer_id: int) -> str:

@@ -83,11 +83,11 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.external_id == filters.external_id)
     if filters.metadata:
         query = query.where(Payment.notes != {}, Payment.notes.contains(dict(filters.metadata)))
-    if (filters.since or filters.until) and filters.state != "declined":
+    if (filters.since is not None or filters.until is not None) and filters.state != "declined":
         query = query.where(Payment.state.in_(RECEIVED))
-    if filters.since:
+    if filters.since is not None:
         query = query.where(Payment.dated_at >= filters.since)
-    if filters.until:
+    if filters.until is not None:
         query = query.where(Payment.dated_at < filters.until)
     if filters.state == "received":
         query = query.where(Payment.state.in_(RECEIVED))

@@ -117,9 +117,9 @@ def _owed_to_business(merchant_id: int, filters: InstallmentFilters) -> Tally:
     query = sums.where(DueTotal.merchant_id == merchant_id).group_by(DueTotal.currency)
     if filters.currency:
         query = query.where(DueTotal.currency == filters.currency)
-    if filters.due_before:
+    if filters.due_before is not None:
         query = query.where(DueTotal.due_date < filters.due_before)
-    if filters.due_after:
+    if filters.due_after is not None:
         query = query.where(DueTotal.due_date > filters.due_after)
     rows = db.session.execute(query.order_by(DueTotal.currency)).all()
     return Tally(sum(int(count) for _, count, _ in rows), False, {code: int(total) for code, _, total in rows if total})
@@ -129,11 +129,11 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
     """The plans of this merchant or this customer that pass the filters, in no order."""
     query = select(Plan).where(of_actor(actor, Plan))
     if filters.status == "unopened":
-        links = select(Invitation.plan_id).where(Invitation.unopened(clock.now() - UNOPENED_AFTER))
+        links = select(Invitation.plan_id).where(Invitation.unopened(PRESENT - UNOPENED_AFTER))
         paid = select(Payment.id).where(Payment.plan_id == Plan.id, Payment.state.in_(RECEIVED))
         query = query.where(Plan.state == "active", Plan.id.in_(links), ~paid.exists())
     elif filters.status:
-        query = query.where(Plan.has_status(filters.status, clock.now()))
+        query = query.where(Plan.has_status(filters.status, PRESENT))
     if filters.disputed is not None:
         query = query.where(Plan.disputed.is_(filters.disputed))
     if filters.closed_by:
@@ -148,11 +148,11 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
         query = query.where(Plan.external_id == filters.external_id)
     if filters.currency:
         query = query.where(Plan.currency == filters.currency)
-    if filters.due_before or filters.due_after:
+    if filters.due_before is not None or filters.due_after is not None:
         query = query.where(Plan.state == "active")
-    if filters.due_before:
+    if filters.due_before is not None:
         query = query.where(Plan.next_due_on < filters.due_before)
-    if filters.due_after:
+    if filters.due_after is not None:
         query = query.where(Plan.next_due_on > filters.due_after)
     if filters.search and filters.search.strip():
         query = query.where(_mentions(actor, filters.search.strip()))
@@ -207,7 +207,6 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
         query = query.where(Installment.plan_id == filters.plan_id)
     if not filters.replaced and filters.status != "replaced":
         query = query.where(Installment.is_live())
-    now = clock.now()
     if filters.status in ("counted", "past"):
         counts = or_(Installment.remaining > 0, Installment.is_paid())
         if filters.status == "past":
@@ -216,10 +215,10 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
                 Installment.remaining == 0, or_(Installment.cancelled_at.is_not(None), Installment.written_off > 0)
             )
             too_late = and_(gone, given_up_at >= Installment.late_at)
-            counts = and_(or_(counts, too_late), Installment.late_at <= now)
+            counts = and_(or_(counts, too_late), Installment.late_at <= PRESENT)
         query = query.where(Installment.counted, counts)
     elif filters.status:
-        query = query.where(Installment.has_status(filters.status, now))
+        query = query.where(Installment.has_status(filters.status, PRESENT))
     if filters.customer_email is not None:
         customers = select(User.id).where(User.has_email(filters.customer_email))
         query = query.where(Installment.customer_id.in_(customers))
@@ -227,9 +226,9 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
         query = query.where(Installment.customer_id == filters.customer_id)
     if filters.currency:
         query = query.where(Installment.currency == filters.currency)
-    if filters.due_before:
+    if filters.due_before is not None:
         query = query.where(Installment.due_date < filters.due_before)
-    if filters.due_after:
+    if filters.due_after is not None:
         query = query.where(Installment.due_date > filters.due_after)
     if filters.search and filters.search.strip() and actor.merchant_id is not None:
         query = query.where(search.installments(actor.merchant_id, filters.search.strip()))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal
 
-from flask import Blueprint, flash, request, url_for
+from flask import Blueprint, flash, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -18,6 +18,7 @@ from portal.reports.merchants.totals import MONTHS, month_after
 from portal.services.merchants import first_steps as services
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, my_merchant, needs
+from portal.web.filters import url_for
 from portal.web.merchants.chart import chart
 from portal.web.respond import go, page
 from portal.wording import dates
@@ -54,7 +55,7 @@ def show() -> ResponseReturnValue:
             for value, count in PERIODS.items()
         ],
         steps=steps,
-        attention=attention.attention(merchant, my_actor(), overview),
+        attention=attention.attention(merchant, overview),
         plans=plans,
         chases=chasing.chases(merchant, {plan.customer_id for plan in plans}),
         reader=my_actor().user_id,
