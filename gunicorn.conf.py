@@ -11,7 +11,6 @@ from portal import counters, logs
 from portal.config import load
 
 settings = load(os.environ)
-gc.disable()  # until the fork: loading the application makes no garbage, and looking for some takes a seventh of it
 
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 preload_app = True
@@ -57,11 +56,9 @@ def when_ready(_server):  # type: ignore[no-untyped-def]
     """What the arbiter loaded stays shared: no garbage collection of a worker writes to it."""
     gc.collect()
     gc.freeze()
-    gc.enable()
 
 
 def post_fork(_server, _worker):  # type: ignore[no-untyped-def]
-    gc.enable()
     gc.set_threshold(10_000, 20, 20)  # a request allocates thousands of objects, nearly all without a cycle
     counters.begin_web_worker(pool_size=threads * 2 + 2)
 

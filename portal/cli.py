@@ -5,6 +5,7 @@ and production has no packages of portal/local.
 """
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -139,6 +140,7 @@ def web() -> None:
 @main.command(with_appcontext=False)
 def worker() -> None:
     """Run one worker for background jobs."""
+    gc.disable()  # as wsgi.py does; `worker_process.run` turns it on
     from portal.jobs import worker as worker_process
 
     configured = settings_with_servers()

@@ -122,6 +122,7 @@ def run(app: Flask) -> None:
         configure_mappers()  # once, and not in each work-horse
         gc.collect()
         gc.freeze()  # a collection in a work-horse would write to what it shares with this process
+        gc.enable()
         while not _work(connection, level, watch):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
