@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Literal
 
-from sqlalchemy import BigInteger, Date, Row, Select, and_, cast, func, literal, select
+from sqlalchemy import BigInteger, Date, Row, Select, and_, any_, bindparam, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.orm import aliased
 
 from portal.domain import clock
 from portal.extensions import db
@@ -15,6 +18,7 @@ from portal.reports import orders, paging, search, tallies
 from portal.reports.merchants import totals
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters, Show
 from portal.reports.paging import Order, Page
+from portal.reports.parameters import MERCHANT, NOW
 from portal.reports.tallies import Count
 
 
@@ -153,47 +157,56 @@ def by_balance(order: CustomerOrder) -> bool:
 
 
 def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
-    """These customers, in this order, with their plans and amounts (minor units) with this merchant."""
-    mine = and_(Mute.merchant_id == merchant_id, Mute.customer_id == User.id)
-    theirs = and_(Pair.merchant_id == merchant_id, Pair.user_id == User.id)
-    accounts = (
-        select(User, Mute.customer_id, Pair.name, Pair.phone, Pair.note, Pair.created_at, Plan.created_at)
+    """These customers, in this order, with their plans and amounts (minor units) with this merchant. One statement."""
+    values = {"merchant_id": merchant_id, "customer_ids": list(customer_ids), "now": clock.now()}
+    described = {}
+    for user, muted, name, phone, note, since, last, counts, sums in db.session.execute(_described(), values):
+        described[user.id] = Customer(
+            user,
+            plans=counts[0],
+            open_plans=counts[1],
+            outstanding={currency: owed for currency, owed, _late in sums or ()},
+            overdue={currency: late for currency, _owed, late in sums or () if late},
+            muted=muted is not None,
+            last_plan_at=last,
+            name=name,
+            phone=phone,
+            note=note,
+            since=since,
+        )
+    return [described[customer_id] for customer_id in customer_ids if customer_id in described]
+
+
+@cache
+def _described() -> Select[Any]:
+    """By customer: the account, mute, the merchant's words, the days of plans, counts of plans, sums by currency."""
+    mine = and_(Mute.merchant_id == MERCHANT, Mute.customer_id == User.id)
+    theirs = and_(Pair.merchant_id == MERCHANT, Pair.user_id == User.id)
+    plan = aliased(Plan)
+    count = func.count()
+    counts = select(func.jsonb_build_array(count, count.filter(plan.state == "active")))
+    counts = counts.where(plan.merchant_id == MERCHANT, plan.customer_id == User.id).correlate(User)
+    owed = func.sum(Installment.remaining)
+    late = func.coalesce(owed.filter(Installment.is_late(NOW)), 0)
+    by_currency = (
+        select(Installment.currency.label("currency"), owed.label("owed"), late.label("late"))
+        .where(Installment.merchant_id == MERCHANT, Installment.customer_id == User.id, Installment.owed())
+        .group_by(Installment.currency)
+        .correlate(User)
+        .subquery()
+    )
+    row = func.jsonb_build_array(*by_currency.c)
+    sums = select(func.jsonb_agg(aggregate_order_by(row, by_currency.c.currency))).correlate(User)
+    return (
+        select(
+            *(User, Mute.customer_id, Pair.name, Pair.phone, Pair.note, Pair.created_at, Plan.created_at),
+            *(counts.scalar_subquery(), sums.scalar_subquery()),
+        )
         .outerjoin(Mute, mine)
         .outerjoin(Pair, theirs)
         .outerjoin(Plan, Plan.id == Pair.last_plan_id)
-        .where(User.id.in_(customer_ids))
+        .where(User.id == any_(bindparam("customer_ids", type_=ARRAY(BigInteger))))
     )
-    described = {
-        user.id: Customer(
-            user, muted=muted is not None, last_plan_at=last, name=name, phone=phone, note=note, since=since
-        )
-        for user, muted, name, phone, note, since, last in db.session.execute(accounts)
-    }
-    customers = {customer_id: described[customer_id] for customer_id in customer_ids if customer_id in described}
-    counts = (
-        select(Plan.customer_id, func.count(), func.count().filter(Plan.state == "active"))
-        .where(Plan.merchant_id == merchant_id, Plan.customer_id.in_(customer_ids))
-        .group_by(Plan.customer_id)
-    )
-    for customer_id, plans, open_plans in db.session.execute(counts):
-        customers[customer_id].plans, customers[customer_id].open_plans = plans, open_plans
-    owed = func.sum(Installment.remaining)
-    late = func.coalesce(owed.filter(Installment.is_late(clock.now())), 0)
-    sums = (
-        select(Installment.customer_id, Installment.currency, owed, late)
-        .where(
-            Installment.merchant_id == merchant_id,
-            Installment.customer_id.in_(customer_ids),
-            Installment.owed(),
-        )
-        .group_by(Installment.customer_id, Installment.currency)
-        .order_by(Installment.currency)
-    )
-    for customer_id, currency, amount, overdue in db.session.execute(sums):
-        customers[customer_id].outstanding[currency] = int(amount)
-        if overdue:
-            customers[customer_id].overdue[currency] = int(overdue)
-    return list(customers.values())
 
 
 def count_customers(merchant: Merchant, filters: CustomerFilters) -> Count:
