@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final, Generic, TypeVar
@@ -54,6 +54,11 @@ class Order:
     has_nulls: bool = False
     lead: int = 0
 
+    @property
+    def is_plain(self) -> bool:
+        """One query reads a page: no key is NULL, and all are of the table of the rows."""
+        return not self.has_nulls and not self.lead
+
     def columns(self) -> list[ColumnElement[Any]]:
         """The columns of ORDER BY, for a file of the whole list."""
         first, *others = _sorted(self.keys, descending=self.descending)
@@ -101,6 +106,24 @@ def fetch_in(
     return replace(page, beside=values[0]) if values else page
 
 
+def first_page(query: Select[Any], order: Order, limit: int, beside: ColumnElement[Any] | None = None) -> Select[Any]:
+    """The statement of the first page of `fetch_in`, for an order without `has_nulls`: it may be kept."""
+    if beside is not None:
+        query = query.add_columns(beside)
+    return query.order_by(*_sorted(order.keys, descending=order.descending)).limit(limit + 1)
+
+
+def read_first_page(
+    statement: Select[Any], values: Mapping[str, Any], order: Order, limit: int, *, has_beside: bool
+) -> Page[Any]:
+    """The page of a statement of `first_page`, with these values of its parameters."""
+    if not has_beside:
+        return _page(db.session.scalars(statement, values).all(), order, limit)
+    rows = db.session.execute(statement, values).all()
+    page = _page([row[0] for row in rows], order, limit)
+    return replace(page, beside=rows[0][1]) if rows else page
+
+
 def fetch_rows(
     query: Select[Any], order: Order, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
 ) -> Page[Row[Any]]:
@@ -132,6 +155,13 @@ def _fetch(
         position = None
         if len(rows) > limit:
             break
+    return _page(rows, order, limit, cursor=cursor, backwards=backwards)
+
+
+def _page(
+    rows: Sequence[Any], order: Order, limit: int, *, cursor: str | None = None, backwards: bool = False
+) -> Page[Any]:
+    """The page of these rows, of which one more than `limit` were read if there are more."""
     items = list(rows[:limit])[:: -1 if backwards else 1]
     more = len(rows) > limit
     if not items:

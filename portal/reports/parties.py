@@ -1,9 +1,27 @@
 """The rows of an actor: those of the business whose hat they wear, else those that the person owes."""
 
+from typing import Any, Final
+
 from sqlalchemy import ColumnElement, or_
 
 from portal.domain.permissions import Actor
 from portal.models import Installment, Payment, Plan, Refund
+from portal.reports.parameters import CUSTOMER, MERCHANT
+
+_PARAMETERS: Final[dict[str, Any]] = {"business": MERCHANT, "person": CUSTOMER}
+A_BUSINESS: Final = Actor(user_id=0, merchant_id=_PARAMETERS["business"], permissions=frozenset())
+A_PERSON: Final = Actor(user_id=_PARAMETERS["person"], merchant_id=None, permissions=frozenset())
+"""Actors whose ids are parameters, for statements that are made once for all actors."""
+
+
+def stand_in(actor: Actor) -> Actor:
+    """A_BUSINESS or A_PERSON, under whose hat this actor lists rows."""
+    return A_PERSON if actor.merchant_id is None else A_BUSINESS
+
+
+def values_of(actor: Actor) -> dict[str, int | None]:
+    """The values of the parameters of the actor's stand-in."""
+    return {"customer_id": actor.user_id} if actor.merchant_id is None else {"merchant_id": actor.merchant_id}
 
 
 def of_actor(

@@ -37,13 +37,13 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class PageTally:
-    """The tally of a list. `column` belongs into the query of a page's rows (`beside` of paging.fetch_in).
+    """The tally of a list. `column` makes what belongs into the query of a page's rows (`beside` of paging.fetch_in).
 
     `read` returns the tally that came with the page, or that of a statement of its own if none did.
     """
 
     run: Callable[[], Tally]
-    column: ColumnElement[Any] | None = None
+    column: Callable[[], ColumnElement[Any]] | None = None
 
     def read(self, page: Page[Any]) -> Tally:
         return self.run() if page.beside is None else _tally_of({code: (n, total) for code, n, total in page.beside})
@@ -66,11 +66,14 @@ def tally(query: Select[Any], currency: Any, amount: Any) -> Tally:
     return tally_each({"": (query, currency, amount)})[""]
 
 
-def with_rows(query: Select[Any], currency: Any, amount: Any) -> PageTally:
+def with_rows(query: Callable[[], Select[Any]], currency: Any, amount: Any) -> PageTally:
     """The same tally, in the statement that reads the rows of a page."""
-    groups = select(func.jsonb_agg(func.jsonb_build_array(*COLUMNS)))
-    groups = groups.select_from(_sums(query, currency, amount).subquery())
-    return PageTally(lambda: tally(query, currency, amount), groups.scalar_subquery())
+
+    def column() -> ColumnElement[Any]:
+        groups = select(func.jsonb_agg(func.jsonb_build_array(*COLUMNS)))
+        return groups.select_from(_sums(query(), currency, amount).subquery()).scalar_subquery()
+
+    return PageTally(lambda: tally(query(), currency, amount), column)
 
 
 def tally_each(lists: Mapping[str, tuple[Select[Any], Any, Any]]) -> dict[str, Tally]:

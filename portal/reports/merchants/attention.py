@@ -11,11 +11,10 @@ from typing import Any, Final
 from sqlalchemy import Date, DateTime, Executable, bindparam
 
 from portal.domain import clock
-from portal.domain.permissions import Actor
 from portal.models import Installment, Merchant, Payment, Plan
 from portal.reports import tallies
 from portal.reports.merchants.overview import Overview
-from portal.reports.parameters import MERCHANT
+from portal.reports.parties import A_BUSINESS
 from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
@@ -72,15 +71,13 @@ def _parts() -> Executable:
     """The statement, from the filters of the lists with parameters as their values."""
     days: list[Any] = [bindparam(name, type_=Date) for name in ("yesterday", "tomorrow")]
     since: Any = bindparam("since", type_=DateTime(timezone=True))
-    merchant_id: Any = MERCHANT
-    actor = Actor(user_id=0, merchant_id=merchant_id, permissions=frozenset())
     due = InstallmentFilters(status="open", due_after=days[0], due_before=days[1])
     declined = PaymentFilters(state="declined", since=since)
     plan = Plan.currency, Plan.total
     lists = (
-        (plans.find_installments(actor, due), Installment.currency, Installment.remaining),
-        (payments.find(actor, declined), Payment.currency, Payment.amount),
-        (plans.find_plans(actor, PlanFilters(status="disputed")), *plan),
-        (plans.find_plans(actor, PlanFilters(status="unopened")), *plan),
+        (plans.find_installments(A_BUSINESS, due), Installment.currency, Installment.remaining),
+        (payments.find(A_BUSINESS, declined), Payment.currency, Payment.amount),
+        (plans.find_plans(A_BUSINESS, PlanFilters(status="disputed")), *plan),
+        (plans.find_plans(A_BUSINESS, PlanFilters(status="unopened")), *plan),
     )
     return tallies.statement(dict(zip(PARTS, lists, strict=True)))

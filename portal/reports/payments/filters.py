@@ -34,7 +34,7 @@ class PaymentFilters:
     created: Between = ANY_TIME
     updated: Between = ANY_TIME
     external_id: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class RefundFilters:
     created: Between = ANY_TIME
     updated: Between = ANY_TIME
     external_id: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 ALL_PAYMENTS: Final = PaymentFilters()

@@ -35,7 +35,7 @@ class PlanFilters:
     due_after: date | None = None
     created: Between = ANY_TIME
     updated: Between = ANY_TIME
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class InstallmentFilters:
     external_id: str | None = None
     search: str | None = None
     created: Between = ANY_TIME
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 ALL_PLANS: Final = PlanFilters()

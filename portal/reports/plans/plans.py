@@ -1,8 +1,9 @@
 """Lists of plans and installments of a merchant or a customer, and the payments and timeline of a plan."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, Select, and_, exists, false, func, or_, select
@@ -19,7 +20,7 @@ from portal.models.payments.payments import RECEIVED
 from portal.reports import paging, search, tallies
 from portal.reports.paging import Order, Page
 from portal.reports.parameters import LIMIT, PLAN, PRESENT
-from portal.reports.parties import of_actor
+from portal.reports.parties import of_actor, stand_in, values_of
 from portal.reports.payments import receipts
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
 from portal.reports.ranges import ANY_TIME
@@ -31,7 +32,21 @@ NEWEST_PAYMENTS: Final = 50
 UNOPENED_AFTER: Final = timedelta(days=2)
 """The age from which a customer's link that nobody opened counts as unopened."""
 OF_DISPUTES: Final = (PlanDisputed.kind, DisputeAnswered.kind, DisputeUpheld.kind, DisputeEnded.kind)
+_NEWEST: Final = Order((Plan.id,), descending=True)
+_OLDEST: Final = Order((Plan.id,))
 _PARTIES: Final = joinedload(Plan.merchant), joinedload(Plan.customer), joinedload(Plan.open_proposal)
+
+
+def _parties(actor: Actor) -> tuple[ExecutableOption, ...]:
+    """The parties of listed plans. A business's own row is not read with each: the session has it of the sign-in."""
+    return _PARTIES if actor.merchant_id is None else _PARTIES[1:]
+
+
+def _plan_of(actor: Actor) -> ExecutableOption:
+    """The plan of listed installments, with its parties as in `_parties`."""
+    customer = joinedload(Plan.customer)
+    parties = (joinedload(Plan.merchant), customer) if actor.merchant_id is None else (customer,)
+    return joinedload(Installment.plan).options(*parties)
 
 
 def list_plans(
@@ -48,17 +63,34 @@ def list_plans(
 
     They are sorted by id, or in one of the orders of PLANS (reports/orders.py).
     """
-    order = order or Order((Plan.id,), descending=newest_first)
-    shown = (*_PARTIES, *_progress())
+    order = order or (_NEWEST if newest_first else _OLDEST)
+    column = tally.column if tally is not None else None
+    if cursor is None and order.is_plain and filters == replace(ALL_PLANS, **_seldom_typed(filters)):
+        has_tally = column is not None
+        statement = _first_plans(stand_in(actor), filters, order, limit, has_tally=has_tally)
+        return paging.read_first_page(statement, values_of(actor), order, limit, has_beside=has_tally)
+    shown = (*_parties(actor), *_progress())
     query = find_sorted(actor, filters, order)
     if not order.lead:
-        beside = tally.column if tally is not None else None
+        beside = column() if column is not None else None
         return paging.fetch_in(query.options(*shown), order, limit=limit, cursor=cursor, beside=beside)
     columns: Select[Any] = query.with_only_columns(*order.keys, maintain_column_froms=True)
     page = paging.fetch_rows(columns, order, limit=limit, cursor=cursor)
     found = select(Plan).where(Plan.id.in_([row.id for row in page.items])).options(*shown)
     rows = {plan.id: plan for plan in db.session.scalars(found)}
     return Page([rows[row.id] for row in page.items], page.next_cursor, page.prev_cursor)
+
+
+def _seldom_typed(filters: PlanFilters) -> dict[str, Any]:
+    return {name: getattr(filters, name) for name in ("status", "disputed", "closed_by", "currency")}
+
+
+@lru_cache(maxsize=32)
+def _first_plans(actor: Actor, filters: PlanFilters, order: Order, limit: int, *, has_tally: bool) -> Select[Plan]:
+    """The statement of a first page, made once: to make it and its key takes a quarter of the page."""
+    column = tally_plans(actor, filters).column if has_tally else None
+    query = find_plans(actor, filters).options(*_parties(actor), *_progress())
+    return paging.first_page(query, order, limit, column() if column is not None else None)
 
 
 @cache
@@ -88,7 +120,7 @@ def list_plan_rows(
 
 def tally_plans(actor: Actor, filters: PlanFilters) -> PageTally:
     """The plans that pass the filters, and their totals."""
-    return tallies.with_rows(find_plans(actor, filters), Plan.currency, Plan.total)
+    return tallies.with_rows(lambda: find_plans(actor, filters), Plan.currency, Plan.total)
 
 
 def tally_installments(actor: Actor, filters: InstallmentFilters) -> PageTally:
@@ -105,7 +137,7 @@ def tally_installments(actor: Actor, filters: InstallmentFilters) -> PageTally:
     expected = Installment.amount - Installment.credited - Installment.written_off - Installment.moved
     amounts = {"open": Installment.remaining, "late": Installment.remaining, "paid": Installment.paid}
     amount = amounts.get(filters.status or "", expected)
-    return tallies.with_rows(find_installments(actor, filters), Installment.currency, amount)
+    return tallies.with_rows(lambda: find_installments(actor, filters), Installment.currency, amount)
 
 
 def _owed_to_business(merchant_id: int, filters: InstallmentFilters) -> Tally:
@@ -192,12 +224,28 @@ def list_installments(
 
     `order` is one of INSTALLMENTS (reports/orders.py). Each comes with its plan and the plan's parties.
     """
-    query = find_installments(actor, filters)
-    parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    first = Installment.due_date if filters.plan_id is None else Installment.number
-    order = order or Order((first, Installment.id), descending=not soonest_first)
-    beside = tally.column if tally is not None else None
-    return paging.fetch_in(query.options(parties), order, limit=limit, cursor=cursor, beside=beside)
+    if order is None:
+        first = Installment.due_date if filters.plan_id is None else Installment.number
+        order = Order((first, Installment.id), descending=not soonest_first)
+    column = tally.column if tally is not None else None
+    common = replace(ALL_INSTALLMENTS, status=filters.status, currency=filters.currency)
+    if cursor is None and order.is_plain and filters == common:
+        has_tally = column is not None
+        statement = _first_installments(stand_in(actor), filters, order, limit, has_tally=has_tally)
+        return paging.read_first_page(statement, values_of(actor), order, limit, has_beside=has_tally)
+    query = find_installments(actor, filters).options(_plan_of(actor))
+    beside = column() if column is not None else None
+    return paging.fetch_in(query, order, limit=limit, cursor=cursor, beside=beside)
+
+
+@lru_cache(maxsize=32)
+def _first_installments(
+    actor: Actor, filters: InstallmentFilters, order: Order, limit: int, *, has_tally: bool
+) -> Select[Installment]:
+    """As `_first_plans`."""
+    column = tally_installments(actor, filters).column if has_tally else None
+    query = find_installments(actor, filters).options(_plan_of(actor))
+    return paging.first_page(query, order, limit, column() if column is not None else None)
 
 
 def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Installment]:

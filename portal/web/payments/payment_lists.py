@@ -89,7 +89,7 @@ def filters_of(query: ListQuery, zone: str) -> PaymentFilters:
         state=query.choice("state", states),
         currency=query.currency(),
         way=cast(PaymentWay | None, query.choice("method", PAYMENT_WAYS)) if is_business else None,
-        search=query.text("search") if is_business else None,
+        search=(query.text("search") or None) if is_business else None,
         since=since,
         until=until,
         declined=is_business,

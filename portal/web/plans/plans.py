@@ -103,7 +103,7 @@ def filters_of(query: ListQuery, zone: str, *, merchant: bool) -> PlanFilters:
     return PlanFilters(
         status=query.choice("status", STATUSES if merchant else STATUSES[:-1]),
         closed_by=query.choice("closed_by", CLOSED_BY),
-        search=query.text("search") if merchant else None,
+        search=(query.text("search") or None) if merchant else None,
         currency=query.currency(),
         customer_id=query.row("customer") if merchant else None,
         import_id=query.row("import") if merchant else None,
