@@ -1,6 +1,6 @@
 """The rows of an actor: those of the business whose hat they wear, else those that the person owes."""
 
-from typing import Any, Final
+from typing import Final, cast
 
 from sqlalchemy import ColumnElement, or_
 
@@ -8,10 +8,10 @@ from portal.domain.permissions import Actor
 from portal.models import Installment, Payment, Plan, Refund
 from portal.reports.parameters import CUSTOMER, MERCHANT
 
-_PARAMETERS: Final[dict[str, Any]] = {"business": MERCHANT, "person": CUSTOMER}
-A_BUSINESS: Final = Actor(user_id=0, merchant_id=_PARAMETERS["business"], permissions=frozenset())
-A_PERSON: Final = Actor(user_id=_PARAMETERS["person"], merchant_id=None, permissions=frozenset())
-"""Actors whose ids are parameters, for statements that are made once for all actors."""
+A_BUSINESS: Final = Actor(user_id=0, merchant_id=cast(int, MERCHANT), permissions=frozenset())
+"""Stands for everybody under the hat of a business in a statement that is made once: its id is a parameter."""
+A_PERSON: Final = Actor(user_id=cast(int, CUSTOMER), merchant_id=None, permissions=frozenset())
+"""Stands for everybody under no hat."""
 
 
 def stand_in(actor: Actor) -> Actor:

@@ -80,16 +80,18 @@ def _numbers() -> ExecutableOption:
 
 def tally_payments(actor: Actor, filters: PaymentFilters) -> Tally:
     """The payments that pass the filters, and what was received by them, less refunds and reversals."""
-    if _is_common(filters):
-        return tallies.read(_tally(stand_in(actor), filters), ("",), values_of(actor))[""]
-    return tallies.read(_tally.__wrapped__(actor, filters), ("",))[""]
+    kept = _is_common(filters)
+    statement = _kept_tally(stand_in(actor), filters) if kept else _tally(actor, filters)
+    return tallies.read(statement, ("",), values_of(actor) if kept else None)[""]
 
 
-@lru_cache(maxsize=32)
 def _tally(actor: Actor, filters: PaymentFilters) -> Executable:
     net = Payment.amount - Payment.refunded - Payment.reversed
     received = case((Payment.state.in_(RECEIVED), net), else_=0)
     return tallies.statement({"": (find(actor, filters), Payment.currency, received)})
+
+
+_kept_tally = lru_cache(maxsize=32)(_tally)
 
 
 def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:

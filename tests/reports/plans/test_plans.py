@@ -151,7 +151,9 @@ class TestPlans:
         assert cost() == few == 1
 
     def test_each_comes_with_the_statuses_and_the_sum_of_its_installments(self, amal, shop):
-        listed = plans.list_plans(user(amal)).items
+        actor, known = user(amal), db.session.get_one(Plan, shop["overdue"])
+        listed = plans.list_plans(actor).items
+        assert known in listed
         shown = [(plan.listed_statuses, plan.listed_remaining) for plan in listed]
         rows = [plan.installments for plan in listed]
         assert shown == [([row.status for row in each], sum(row.remaining for row in each)) for each in rows]
