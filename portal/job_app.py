@@ -1,11 +1,12 @@
 """create_job_app(): the application of a worker. It has no pages and no endpoints, which would take 20 MB more."""
 
 import os
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
 import structlog
-from flask import Flask
+from flask import Flask, templating
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +25,16 @@ ROOT = Path(__file__).resolve().parent.parent
 __all__ = ["create_job_app", "log_findings", "models", "refuse_old_database"]
 
 
+class Templates(templating.Environment):
+    """Jinja with a plain dict of globals for each template: it compares their names, for every import of a page, in C.
+
+    What is added to the globals later does not reach a template that is loaded.
+    """
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        return {**self.globals, **(d or {})}
+
+
 def create_job_app(settings: Settings | None = None) -> Flask:
     """The application of jobs: settings, database, gateway, languages. Raises ConfigError.
 
@@ -37,6 +48,7 @@ def create_job_app(settings: Settings | None = None) -> Flask:
         static_folder=str(ROOT / "static"),
         static_url_path="/static",
     )
+    app.jinja_environment = Templates
     app.config["QIST"] = settings
     app.config.update(_flask_config(settings))
     logs.configure(settings.log_level)

@@ -56,7 +56,6 @@ def init_app(app: Flask) -> None:
         app.add_template_global(function)
     app.context_processor(shell_variables)
     app.jinja_env.context_class = Calls
-    app.jinja_env.make_globals = lambda more: {**app.jinja_env.globals, **(more or {})}  # type: ignore[assignment,method-assign]
     app.jinja_env.globals.update(url_for=_url_for(app), once=Once)
 
 
