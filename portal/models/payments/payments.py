@@ -114,7 +114,9 @@ class Payment(Model):
         back_populates="payment", order_by="Allocation.id", foreign_keys="Allocation.payment_id"
     )
     listed_numbers: Mapped[Any] = query_expression()
-    """`installment_numbers` where a list of payments reads them beside the payment; else None."""
+    """Id of each of `allocations` and number of its installment, in no order, where a list of payments reads them; else
+    None.
+    """
 
     __table_args__ = (
         ForeignKeyConstraint(
@@ -219,7 +221,9 @@ class Payment(Model):
     @property
     def installment_numbers(self) -> list[int]:
         """The numbers of the installments to which parts of it go."""
-        return self.listed_numbers or [part.installment.number for part in self.allocations]
+        if self.listed_numbers:
+            return [number for _, number in sorted(self.listed_numbers)]
+        return [part.installment.number for part in self.allocations]
 
     @property
     def kept(self) -> int:

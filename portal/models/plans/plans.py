@@ -130,10 +130,10 @@ class Plan(Model):
         foreign_keys="Installment.plan_id",
         viewonly=True,
     )
-    listed_statuses: Mapped[Any] = query_expression()
-    """`statuses` where a list of plans reads them beside the plan; else None."""
-    listed_remaining: Mapped[Any] = query_expression()
-    """`remaining` where a list of plans reads it beside the plan; else None."""
+    listed_installments: Mapped[Any] = query_expression()
+    """Due date, number, status and remaining amount of each of `installments`, in no order, where a list of plans reads
+    them beside the plan; else None.
+    """
 
     __table_args__ = (
         UniqueConstraint("id", "merchant_id", "customer_id", "currency"),
@@ -230,13 +230,15 @@ class Plan(Model):
     @property
     def statuses(self) -> "list[InstallmentStatus]":
         """The statuses of its installments, in their order."""
-        return self.listed_statuses or [installment.status for installment in self.installments]
+        if self.listed_installments:
+            return [status for _, _, status, _ in sorted(self.listed_installments)]
+        return [installment.status for installment in self.installments]
 
     @property
     def remaining(self) -> int:
         """The minor units that its installments leave to pay."""
-        if self.listed_remaining is not None:
-            return int(self.listed_remaining)
+        if self.listed_installments:
+            return sum(remaining for *_, remaining in self.listed_installments)
         return sum(installment.remaining for installment in self.installments)
 
     @property

@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import cache, lru_cache
 
 from sqlalchemy import Executable, Select, case, func, or_, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import joinedload, selectinload, with_expression
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -72,8 +71,8 @@ def _first_page(actor: Actor, filters: PaymentFilters, order: Order, limit: int)
 @cache
 def _numbers() -> ExecutableOption:
     """Reads of each payment the numbers of its installments, and not their rows."""
-    in_order = aggregate_order_by(Installment.number, Allocation.id)
-    numbers = select(func.array_agg(in_order)).where(Allocation.payment_id == Payment.id)
+    part = func.jsonb_build_array(Allocation.id, Installment.number)
+    numbers = select(func.jsonb_agg(part)).where(Allocation.payment_id == Payment.id)
     numbers = numbers.where(Installment.id == Allocation.installment_id).correlate(Payment)
     return with_expression(Payment.listed_numbers, numbers.scalar_subquery())
 

@@ -7,7 +7,6 @@ from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, Select, and_, exists, false, func, or_, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import joinedload, with_expression
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -69,7 +68,7 @@ def list_plans(
         has_tally = column is not None
         statement = _first_plans(stand_in(actor), filters, order, limit, has_tally=has_tally)
         return paging.read_first_page(statement, values_of(actor), order, limit, has_beside=has_tally)
-    shown = (*_parties(actor), *_progress())
+    shown = (*_parties(actor), _progress())
     query = find_sorted(actor, filters, order)
     if not order.lead:
         beside = column() if column is not None else None
@@ -89,18 +88,17 @@ def _seldom_typed(filters: PlanFilters) -> dict[str, Any]:
 def _first_plans(actor: Actor, filters: PlanFilters, order: Order, limit: int, *, has_tally: bool) -> Select[Plan]:
     """The statement of a first page, made once: to make it and its key takes a quarter of the page."""
     column = tally_plans(actor, filters).column if has_tally else None
-    query = find_plans(actor, filters).options(*_parties(actor), *_progress())
+    query = find_plans(actor, filters).options(*_parties(actor), _progress())
     return paging.first_page(query, order, limit, column() if column is not None else None)
 
 
 @cache
-def _progress() -> tuple[ExecutableOption, ExecutableOption]:
+def _progress() -> ExecutableOption:
     """Reads of each plan what a list shows of its installments, and not their rows."""
-    live = (Installment.plan_id == Plan.id, Installment.is_live())
-    in_order = aggregate_order_by(Installment.status_at(PRESENT), Installment.due_date, Installment.number)
-    statuses = select(func.array_agg(in_order)).where(*live).correlate(Plan).scalar_subquery()
-    remaining = select(func.sum(Installment.remaining)).where(*live).correlate(Plan).scalar_subquery()
-    return with_expression(Plan.listed_statuses, statuses), with_expression(Plan.listed_remaining, remaining)
+    shown = Installment.due_date, Installment.number, Installment.status_at(PRESENT), Installment.remaining
+    parts = select(func.jsonb_agg(func.jsonb_build_array(*shown)))
+    parts = parts.where(Installment.plan_id == Plan.id, Installment.is_live()).correlate(Plan)
+    return with_expression(Plan.listed_installments, parts.scalar_subquery())
 
 
 def find_sorted(actor: Actor, filters: PlanFilters, order: Order) -> Select[Plan]:

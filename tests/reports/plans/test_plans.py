@@ -154,13 +154,15 @@ class TestPlans:
         actor, known = user(amal), db.session.get_one(Plan, shop["overdue"])
         listed = plans.list_plans(actor).items
         assert known in listed
-        shown = [(plan.listed_statuses, plan.listed_remaining) for plan in listed]
+        assert all(plan.listed_installments for plan in listed)
+        shown = [(plan.statuses, plan.remaining) for plan in listed]
         rows = [plan.installments for plan in listed]
         assert shown == [([row.status for row in each], sum(row.remaining for row in each)) for each in rows]
-        statuses = {status for listed_statuses, _ in shown for status in listed_statuses}
+        statuses = {status for of_plan, _ in shown for status in of_plan}
         assert statuses == {"pending", "late", "paid", "waived", "written_off", "cancelled"}
         db.session.expunge_all()
         loaded = [db.session.get_one(Plan, plan.id) for plan in listed]
+        assert [plan.listed_installments for plan in loaded] == [None] * len(listed)
         assert [(plan.statuses, plan.remaining) for plan in loaded] == shown
 
 

@@ -46,7 +46,7 @@ def seen(amal, plan_id):
     }
     found = {
         row.status == "late",
-        plan_lists.list_plans(people.owner(amal)).items[0].listed_statuses[0] == "late",
+        min(plan_lists.list_plans(people.owner(amal)).items[0].listed_installments)[2] == "late",
         row.id in listed["late"],
         row.id not in listed["pending"],
         plan.status == "overdue",
