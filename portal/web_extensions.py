@@ -1,6 +1,6 @@
 """Flask extensions of requests, created unbound; app.py binds them to the application.
 
-A worker needs none of them, and would hold 3 MB more.
+A worker needs none of them.
 """
 
 import secrets

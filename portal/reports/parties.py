@@ -1,8 +1,9 @@
 """The rows of an actor: those of the business whose hat they wear, else those that the person owes."""
 
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, or_
+from sqlalchemy.orm import joinedload
 
 from portal.domain.permissions import Actor
 from portal.models import Installment, Payment, Plan, Refund
@@ -33,3 +34,9 @@ def of_actor(
         return owed
     ours = table.merchant_id == actor.merchant_id
     return ours if plan_id is None or not actor.may("pay") else or_(ours, owed)
+
+
+def parties(actor: Actor) -> tuple[Any, ...]:
+    """Reads the parties of listed plans. A business's own row is not read again: the session has it of the sign-in."""
+    customer = joinedload(Plan.customer)
+    return (joinedload(Plan.merchant), customer) if actor.merchant_id is None else (customer,)

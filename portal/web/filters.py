@@ -28,6 +28,8 @@ EVALUATION: Final[object] = getattr(Macro.__call__, "jinja_pass_arg")  # noqa: B
 """How Jinja marks a function that takes the context of evaluation first."""
 PLAIN: Final = frozenset({int, str, date, NoneType})
 """The types of values of which an address is made once. True and False are of none: `_external` asks for the host."""
+SHORT: Final = 32
+"""Characters of a short text. The secrets in addresses have more: they are not kept."""
 LAYOUTS = {"merchant": "layout/merchant.html", "customer": "layout/customer.html"}
 START_LABELS = {
     "merchant": _l("Dashboard"),
@@ -115,7 +117,7 @@ def _url_for(app: Flask) -> Callable[..., str]:
 
     def url_for(endpoint: str, **values: Any) -> str:
         for value in values.values():
-            if type(value) not in PLAIN or (type(value) is str and len(value) > 64):
+            if type(value) not in PLAIN or (type(value) is str and len(value) > SHORT):
                 return app.url_for(endpoint, **values)
         if endpoint == "static" or not has_request_context():
             return app.url_for(endpoint, **values)

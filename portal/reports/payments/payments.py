@@ -8,20 +8,13 @@ from sqlalchemy.orm import joinedload, selectinload, with_expression
 from sqlalchemy.sql.base import ExecutableOption
 
 from portal.domain.permissions import Actor
-from portal.models import Allocation, Installment, Payment, Plan
+from portal.models import Allocation, Installment, Payment
 from portal.models.payments.payments import RECEIVED as RECEIVED
 from portal.reports import orders, paging, search, tallies
 from portal.reports.paging import Order, Page
-from portal.reports.parties import of_actor, stand_in, values_of
+from portal.reports.parties import of_actor, parties, stand_in, values_of
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 from portal.reports.tallies import Tally
-
-
-def _plan_of(actor: Actor) -> ExecutableOption:
-    """The plan and its parties. A business's own row is not read with each: the session has it of the sign-in."""
-    customer = joinedload(Plan.customer)
-    parties = (joinedload(Plan.merchant), customer) if actor.merchant_id is None else (customer,)
-    return joinedload(Payment.plan).options(*parties)
 
 
 def list_payments(
@@ -52,7 +45,7 @@ def list_with_plans(
     if cursor is None and order.is_plain and _is_common(filters):
         statement = _first_page(stand_in(actor), filters, order, limit)
         return paging.read_first_page(statement, values_of(actor), order, limit, has_beside=False)
-    query = find(actor, filters).options(_plan_of(actor), _numbers())
+    query = _with_plans(actor, filters)
     return paging.fetch_in(query, order, limit=limit, cursor=cursor)
 
 
@@ -65,7 +58,11 @@ def _is_common(filters: PaymentFilters) -> bool:
 @lru_cache(maxsize=32)
 def _first_page(actor: Actor, filters: PaymentFilters, order: Order, limit: int) -> Select[Payment]:
     """The statement of a first page, made once: to make it and its key takes a fifth of the page."""
-    return paging.first_page(find(actor, filters).options(_plan_of(actor), _numbers()), order, limit)
+    return paging.first_page(_with_plans(actor, filters), order, limit)
+
+
+def _with_plans(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
+    return find(actor, filters).options(joinedload(Payment.plan).options(*parties(actor)), _numbers())
 
 
 @cache

@@ -19,7 +19,7 @@ from portal.models.payments.payments import RECEIVED
 from portal.reports import paging, search, tallies
 from portal.reports.paging import Order, Page
 from portal.reports.parameters import LIMIT, PLAN, PRESENT
-from portal.reports.parties import of_actor, stand_in, values_of
+from portal.reports.parties import of_actor, parties, stand_in, values_of
 from portal.reports.payments import receipts
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
 from portal.reports.ranges import ANY_TIME
@@ -34,18 +34,6 @@ OF_DISPUTES: Final = (PlanDisputed.kind, DisputeAnswered.kind, DisputeUpheld.kin
 _NEWEST: Final = Order((Plan.id,), descending=True)
 _OLDEST: Final = Order((Plan.id,))
 _PARTIES: Final = joinedload(Plan.merchant), joinedload(Plan.customer), joinedload(Plan.open_proposal)
-
-
-def _parties(actor: Actor) -> tuple[ExecutableOption, ...]:
-    """The parties of listed plans. A business's own row is not read with each: the session has it of the sign-in."""
-    return _PARTIES if actor.merchant_id is None else _PARTIES[1:]
-
-
-def _plan_of(actor: Actor) -> ExecutableOption:
-    """The plan of listed installments, with its parties as in `_parties`."""
-    customer = joinedload(Plan.customer)
-    parties = (joinedload(Plan.merchant), customer) if actor.merchant_id is None else (customer,)
-    return joinedload(Installment.plan).options(*parties)
 
 
 def list_plans(
@@ -64,11 +52,11 @@ def list_plans(
     """
     order = order or (_NEWEST if newest_first else _OLDEST)
     column = tally.column if tally is not None else None
-    if cursor is None and order.is_plain and filters == replace(ALL_PLANS, **_seldom_typed(filters)):
+    if cursor is None and order.is_plain and _is_common(filters):
         has_tally = column is not None
         statement = _first_plans(stand_in(actor), filters, order, limit, has_tally=has_tally)
         return paging.read_first_page(statement, values_of(actor), order, limit, has_beside=has_tally)
-    shown = (*_parties(actor), _progress())
+    shown = (*parties(actor), joinedload(Plan.open_proposal), _progress())
     query = find_sorted(actor, filters, order)
     if not order.lead:
         beside = column() if column is not None else None
@@ -80,15 +68,17 @@ def list_plans(
     return Page([rows[row.id] for row in page.items], page.next_cursor, page.prev_cursor)
 
 
-def _seldom_typed(filters: PlanFilters) -> dict[str, Any]:
-    return {name: getattr(filters, name) for name in ("status", "disputed", "closed_by", "currency")}
+def _is_common(filters: PlanFilters) -> bool:
+    """Few values that a page offers, and nothing typed: the statement may be kept."""
+    offered = {name: getattr(filters, name) for name in ("status", "disputed", "closed_by", "currency")}
+    return filters == replace(ALL_PLANS, **offered)
 
 
 @lru_cache(maxsize=32)
 def _first_plans(actor: Actor, filters: PlanFilters, order: Order, limit: int, *, has_tally: bool) -> Select[Plan]:
     """The statement of a first page, made once: to make it and its key takes a quarter of the page."""
     column = tally_plans(actor, filters).column if has_tally else None
-    query = find_plans(actor, filters).options(*_parties(actor), _progress())
+    query = find_plans(actor, filters).options(*parties(actor), joinedload(Plan.open_proposal), _progress())
     return paging.first_page(query, order, limit, column() if column is not None else None)
 
 
@@ -231,7 +221,7 @@ def list_installments(
         has_tally = column is not None
         statement = _first_installments(stand_in(actor), filters, order, limit, has_tally=has_tally)
         return paging.read_first_page(statement, values_of(actor), order, limit, has_beside=has_tally)
-    query = find_installments(actor, filters).options(_plan_of(actor))
+    query = find_installments(actor, filters).options(joinedload(Installment.plan).options(*parties(actor)))
     beside = column() if column is not None else None
     return paging.fetch_in(query, order, limit=limit, cursor=cursor, beside=beside)
 
@@ -242,7 +232,7 @@ def _first_installments(
 ) -> Select[Installment]:
     """As `_first_plans`."""
     column = tally_installments(actor, filters).column if has_tally else None
-    query = find_installments(actor, filters).options(_plan_of(actor))
+    query = find_installments(actor, filters).options(joinedload(Installment.plan).options(*parties(actor)))
     return paging.first_page(query, order, limit, column() if column is not None else None)
 
 
