@@ -40,9 +40,8 @@ INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_i
          LATERAL (SELECT current_date - 740 + (n::bigint * 760 / :plans)::int AS start) AS first,
          LATERAL (SELECT least(CASE n % 25 WHEN 0 THEN 1 ELSE 4 END, greatest(0, (current_date - start + 30) / 30))
                   AS paid) AS done;
-INSERT INTO plan_grams (plan_id, merchant_id, customer_id, grams)
-    SELECT id, 1, customer_id, qist_grams(1, ARRAY[description])
-                               || ARRAY[hashtextextended('#' || id, 1), hashtextextended('=' || total, 1)] FROM plans;
+INSERT INTO plan_grams (plan_id, merchant_id, grams)
+    SELECT id, 1, qist_grams(1, ARRAY[description]) || hashtextextended('=' || total, 1) FROM plans;
 INSERT INTO customers (merchant_id, user_id, created_at, name, grams)
     SELECT 1, id, now(), 'Customer ' || id, qist_grams(1, ARRAY['Customer ' || id, email, username])
     FROM users WHERE registered_as = 'customer';

@@ -26,6 +26,7 @@ _beginnings: Final[WeakKeyDictionary[Any, str]] = WeakKeyDictionary()
 """By psycopg's connection: the statements that begin its transaction, until they are sent with the first statement."""
 
 _QUEUE: Final = "queue"
+_KNOWN: Final = "known"
 
 _ENDED_BY_SERVER: Final = "57P0"
 """The beginning of PostgreSQL's error codes of a connection that it ends: admin_shutdown, crash_shutdown and more."""
@@ -96,6 +97,13 @@ class Session(FlaskSession):
         runs once more on another connection: nothing happened on the first.
         """
         _beginnings[_driver(self)] = f"BEGIN; {limits}"
+        self.info.pop(_KNOWN, None)
+
+    @property
+    def known(self) -> dict[Any, Any]:
+        """Facts that a request has read and may need again. They are forgotten when a transaction opens."""
+        known: dict[Any, Any] = {} if self.has_transaction else self.info.setdefault(_KNOWN, {})
+        return known
 
     @property
     def has_transaction(self) -> bool:

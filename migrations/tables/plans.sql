@@ -75,6 +75,7 @@ CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
 CREATE INDEX ix_plans_merchant_id_updated_at ON plans (merchant_id, updated_at);
 CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';
 CREATE INDEX ix_plans_merchant_id_closed_by_id ON plans (merchant_id, closed_by, id) WHERE closed_by IS NOT NULL;
+CREATE INDEX ix_plans_closed_merchant_id_created_at_id ON plans (merchant_id, created_at, id) WHERE state <> 'active';
 CREATE INDEX ix_plans_merchant_id_state_id ON plans (merchant_id, state, id);
 CREATE INDEX ix_plans_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id);
 CREATE INDEX ix_plans_open_merchant_id_time_zone ON plans (merchant_id, time_zone) WHERE state = 'active';
@@ -88,11 +89,9 @@ CREATE TABLE plan_grams (
     plan_id bigint CONSTRAINT pk_plan_grams PRIMARY KEY
         CONSTRAINT fk_plan_grams_plan_id REFERENCES plans (id),
     merchant_id bigint NOT NULL,
-    customer_id bigint NOT NULL,
     grams bigint[] NOT NULL
 );
 
-CREATE INDEX ix_plan_grams_customer_id ON plan_grams (customer_id);
 CREATE INDEX ix_plan_grams_grams ON plan_grams USING gin (grams) WITH (fastupdate = off);
 CREATE INDEX ix_plan_grams_merchant_id_plan_id ON plan_grams (merchant_id, plan_id);
 

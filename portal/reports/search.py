@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
+    BindParameter,
     ColumnElement,
     Select,
     and_,
+    any_,
     collate,
     false,
     func,
@@ -21,23 +24,26 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    union_all,
+    union,
 )
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.domain import money, typed_text
-from portal.extensions import db
+from portal.domain.identifiers import MAX_ID
+from portal.extensions import db, session
 from portal.models import Contact, Customer, Installment, LedgerEntry, Merchant, Payment, Plan, PlanGrams, Refund, User
+from portal.reports.tallies import LIMIT
 
 MAX_WORDS: Final = 8
 """Words of what was typed that are looked for."""
-FEW_CUSTOMERS: Final = 200
-"""As many matching customers are named to the lists of plans and payments; beyond that, the lists ask row by row."""
+MANY: Final = LIMIT
+"""As many matching plans are named to the lists of plans and payments; beyond that, the lists ask row by row."""
 _PHONE: Final = re.compile(r"[+0-9 ().-]+")
 _SMALL: Final = "pg_c_utf8"
 """The collation whose lower() the grams use."""
+_OF_PLAN: Final = Plan.description, Plan.external_id
 
 
 def customers(merchant_id: int, typed: str) -> ColumnElement[bool]:
@@ -71,27 +77,14 @@ def customer_ids(merchant_id: int, typed: str) -> Select[int]:
 
 
 def plans(merchant_id: int, typed: str) -> ColumnElement[bool]:
-    """The plans whose customer, description or own number match, and those with this number or this total.
+    """The plans whose customer, description or own number match, and those with this number or this total."""
+    ids = _few_plans(merchant_id, typed)
+    return Plan.id == any_(_ids(ids)) if ids is not None else _matches(merchant_id, typed)
 
-    The table of grams leads to the plans, or a list of plans in its order to their grams: PostgreSQL chooses.
-    """
-    words = _words(typed)
-    if not words:
-        return false()
-    number = words[0].lstrip("#") if len(words) == 1 and re.fullmatch("#?[0-9]{1,19}", words[0]) else None
-    totals = _minor(merchant_id, typed)
-    whole = [f"#{number}"] if number else []
-    whole += [f"={minor}" for minor in totals]
-    ids = _few_customers(merchant_id, typed)
-    grams = and_(*(PlanGrams.grams.contains(_hashes(merchant_id, _grams(word))) for word in words))
-    wholes = [PlanGrams.grams.contains(_hashes(merchant_id, [gram])) for gram in whole]
-    theirs = _is_one_of(merchant_id, typed, ids, PlanGrams.customer_id)
-    found = select(PlanGrams.plan_id).where(PlanGrams.merchant_id == merchant_id, or_(grams, *wholes, theirs))
-    exact = [Plan.total == minor for minor in totals]
-    if number and int(number) < 2**63:
-        exact.append(Plan.id == int(number))
-    letters = and_(true(), *(_has_letters(word, (Plan.description, Plan.external_id)) for word in words))
-    return and_(Plan.id.in_(found), or_(letters, *exact, _is_one_of(merchant_id, typed, ids, Plan.customer_id)))
+
+def finds_many(merchant_id: int | None, typed: str | None) -> bool:
+    """Whether more than MANY plans of this business match. To count their rows would take as long as to read them."""
+    return merchant_id is not None and bool(typed and typed.strip()) and _few_plans(merchant_id, typed or "") is None
 
 
 def installments(merchant_id: int, typed: str) -> ColumnElement[bool]:
@@ -122,17 +115,18 @@ def _of_plans(
     currency: Any,
 ) -> ColumnElement[bool]:
     """The rows of plans that match, and those of the typed amount, of either sign, in the home currency."""
-    found = select(Plan.id).where(Plan.merchant_id == merchant_id, plans(merchant_id, typed))
+    ids = _few_plans(merchant_id, typed)
+    if ids is not None:
+        of_plans = table.plan_id == any_(_ids(ids))
+    else:
+        plan = select(_matches(merchant_id, typed)).where(Plan.id == table.plan_id)
+        of_plans = plan.correlate(table).scalar_subquery().is_(True)
     amounts = _minor(merchant_id, typed)
     if not amounts:
-        return table.plan_id.in_(found)
+        return of_plans
     home = db.session.get_one(Merchant, merchant_id).home_currency
     either = amounts + [-minor for minor in amounts]
-    rows = union_all(
-        select(table.id).where(table.plan_id.in_(found)),
-        select(table.id).where(table.merchant_id == merchant_id, currency == home, amount.in_(either)),
-    )
-    return table.id.in_(rows)
+    return or_(of_plans, and_(table.merchant_id == merchant_id, currency == home, amount.in_(either)))
 
 
 def labelled(merchant_id: int, metadata: Mapping[str, str]) -> ColumnElement[bool]:
@@ -142,17 +136,67 @@ def labelled(merchant_id: int, metadata: Mapping[str, str]) -> ColumnElement[boo
     return Plan.id.in_(found)
 
 
-def _few_customers(merchant_id: int, typed: str) -> Sequence[int] | None:
-    """The ids of the matching customers; None if they are more than FEW_CUSTOMERS."""
-    ids = db.session.scalars(customer_ids(merchant_id, typed).limit(FEW_CUSTOMERS + 1)).all()
-    return ids if len(ids) <= FEW_CUSTOMERS else None
+def _few_plans(merchant_id: int, typed: str) -> Sequence[int] | None:
+    """The ids of the matching plans; None if they are more than MANY. Read once until the session writes.
+
+    Each way to match is a range of an index of its own, of which at most one row more than MANY is read.
+    """
+    known = session().known
+    key = "matching plans", merchant_id, typed
+    if key not in known:
+        ids = _read_plans(merchant_id, typed)
+        known[key] = ids if len(ids) <= MANY else None
+    return cast(Sequence[int] | None, known[key])
 
 
-def _is_one_of(merchant_id: int, typed: str, ids: Sequence[int] | None, column: Any) -> ColumnElement[bool]:
-    """The column holds one of the matching customers: `ids`, or asked row by row."""
-    if ids is not None:
-        return cast(ColumnElement[bool], column.in_(ids))
-    return customer_ids(merchant_id, typed).where(Customer.user_id == column).exists()
+def _read_plans(merchant_id: int, typed: str) -> Sequence[int]:
+    words = _words(typed)
+    if not words:
+        return []
+    number, totals = _number(words), _minor(merchant_id, typed)
+    with_grams = select(Plan.id).join(PlanGrams, PlanGrams.plan_id == Plan.id)
+    with_grams = with_grams.where(Plan.merchant_id == merchant_id, PlanGrams.merchant_id == merchant_id)
+    grams = (PlanGrams.grams.contains(_hashes(merchant_id, _grams(word))) for word in words)
+    ways = [with_grams.where(*grams, *(_has_letters(word, _OF_PLAN) for word in words))]
+    if number is not None:
+        ways.append(select(Plan.id).where(Plan.merchant_id == merchant_id, Plan.id == number))
+    for total in totals:
+        gram = PlanGrams.grams.contains(_hashes(merchant_id, [f"={total}"]))
+        ways.append(with_grams.where(gram, Plan.total == total))
+    theirs = and_(Plan.merchant_id == Customer.merchant_id, Plan.customer_id == Customer.user_id)
+    people = select(Plan.id).join(Customer, theirs).join(User, User.id == Customer.user_id)
+    ways.append(people.where(Customer.merchant_id == merchant_id, customers(merchant_id, typed)))
+    found = union(*(way.limit(MANY + 1) for way in ways)).subquery()
+    return db.session.scalars(select(found.c.id).limit(MANY + 1)).all()
+
+
+def _matches(merchant_id: int, typed: str) -> ColumnElement[bool]:
+    """Whether a row of Plan matches, for lists that look at their rows one by one because very many match.
+
+    A scalar subquery is run for each row. For another kind PostgreSQL would read all customers before the first row.
+    """
+    words = _words(typed)
+    short = [_hashes(merchant_id, _grams(word)) for word in words if len(word) < 3]
+    own = [_has_letters(word, _OF_PLAN) for word in words if len(word) >= 3]
+    if short:
+        begins = select(and_(*map(PlanGrams.grams.contains, short))).where(PlanGrams.plan_id == Plan.id)
+        own.append(begins.correlate(Plan).scalar_subquery().is_(True))
+    number = _number(words)
+    exact = [Plan.total == total for total in _minor(merchant_id, typed)] + ([Plan.id == number] if number else [])
+    person = customer_ids(merchant_id, typed).with_only_columns(true()).where(Customer.user_id == Plan.customer_id)
+    return or_(and_(*own), *exact, person.limit(1).correlate(Plan).scalar_subquery().is_(True))
+
+
+def _number(words: Sequence[str]) -> int | None:
+    """The number of a plan that was typed."""
+    if len(words) != 1 or not re.fullmatch("#?[0-9]{1,19}", words[0]):
+        return None
+    number = int(words[0].lstrip("#"))
+    return number if number <= MAX_ID else None
+
+
+def _ids(ids: Sequence[int]) -> BindParameter[Sequence[int]]:
+    return literal(ids, ARRAY(BigInteger))
 
 
 def _words(typed: str) -> list[str]:

@@ -27,6 +27,11 @@ class Tally:
     sums: dict[str, int]
 
 
+def many() -> Tally:
+    """The tally of a list with more than LIMIT rows."""
+    return Tally(LIMIT, True, {})
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """The number of rows of a list, at most LIMIT. With `more` there are more than LIMIT."""
@@ -39,13 +44,14 @@ class Count:
 class PageTally:
     """The tally of a list. `column` makes what belongs into the query of a page's rows (`beside` of paging.fetch_in).
 
-    `read` returns the tally that came with the page, or that of a statement of its own if none did.
+    `read` returns the tally that came with the page, or that of a statement of its own if none did. None is for a list
+    that nobody can count in a short time.
     """
 
-    run: Callable[[], Tally]
+    run: Callable[[], Tally | None]
     column: Callable[[], ColumnElement[Any]] | None = None
 
-    def read(self, page: Page[Any]) -> Tally:
+    def read(self, page: Page[Any]) -> Tally | None:
         return self.run() if page.beside is None else _tally_of({code: (n, total) for code, n, total in page.beside})
 
 
@@ -109,5 +115,5 @@ def _sums(query: Select[Any], currency: Any, amount: Any) -> Select[Any]:
 def _tally_of(sums: Mapping[str, tuple[int, int]]) -> Tally:
     count = sum(number for number, _total in sums.values())
     if count > LIMIT:
-        return Tally(LIMIT, True, {})
+        return many()
     return Tally(count, False, {code: total for code, (_number, total) in sorted(sums.items()) if total})

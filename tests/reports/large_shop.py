@@ -17,8 +17,8 @@ INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_i
            CASE WHEN NOT done THEN day + 1 END, now(), now(), CASE WHEN done THEN now() END,
            CASE WHEN done THEN 'paid' END
     FROM generate_series(1, :plans) AS n, LATERAL (SELECT current_date - 300 + n % 330 AS day, n % 330 < 220 AS done);
-INSERT INTO plan_grams (plan_id, merchant_id, customer_id, grams)
-    SELECT id, merchant_id, customer_id, qist_grams(merchant_id, ARRAY[description, external_id]) FROM plans;
+INSERT INTO plan_grams (plan_id, merchant_id, grams)
+    SELECT id, merchant_id, qist_grams(merchant_id, ARRAY[description, external_id]) FROM plans;
 INSERT INTO customers (merchant_id, user_id, created_at, name, sort_name, last_plan_id, grams)
     SELECT DISTINCT ON (merchant_id, customer_id) merchant_id, customer_id,
            now() - customer_id % 300 * interval '1 day', 'Customer ' || customer_id,

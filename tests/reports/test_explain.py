@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import product
 
 import pytest
 from flask import Flask
@@ -37,6 +38,7 @@ from portal.services.mail import delivery
 from portal.services.payments import outcomes
 from portal.services.plans import lateness
 from portal.services.reminders import reminders
+from portal.web.plans.plans import PAGE_LENGTH
 from tests.fixtures import people, servers
 from tests.reports.large_shop import FILL
 
@@ -49,8 +51,6 @@ MANY = 2_000
 """Rows that no query sorts: a list is read from an index in its order, or is short."""
 SORTED = {"customers, overdue", "file of customers"}
 """The list of people by what is late of each, which no index has, and a file of all of them."""
-
-
 LARGE = set(re.findall(r"INSERT INTO (\w+)", FILL)) - {"merchants", "memberships"}
 SIZES = [pytest.param(25_000, marks=pytest.mark.long), pytest.param(50_000, marks=pytest.mark.proof)]
 
@@ -265,6 +265,19 @@ def test_later_pages_of_a_list_are_read_from_their_cursor(large):
             assert any("Index" in node["Node Type"] for node in rows)
 
 
+def test_closed_plans_are_read_in_their_order_and_no_open_ones_on_the_way(large):
+    """The newest plans of a business are all open: a list by day that leaves them out would read each of them."""
+    with large.app_context():
+        user = people.owner(db.session.scalars(_shop(LARGEST)).one().id)
+        for filters, name in product(
+            (PlanFilters(status="completed"), PlanFilters(closed_by="paid")), ("made", "-made")
+        ):
+            with explained() as query_plans:
+                plans.list_plans(user, filters, order=orders.PLANS[name], limit=PAGE_LENGTH)
+            used = [node["Index Name"] for node in nodes(query_plans[0]) if node.get("Relation Name") == "plans"]
+            assert used == ["ix_plans_closed_merchant_id_created_at_id"], (name, used)
+
+
 @pytest.mark.parametrize("noun", ["plans", "installments", "payments", "refunds", "movements"])
 def test_every_order_of_a_list_is_read_from_an_index(large, noun):
     """The first page and a later one sort no rows. Of a small business the few rows of two tables may be sorted."""
@@ -369,13 +382,8 @@ def test_the_scans_for_reminders_and_lateness_use_one_index_without_a_sort(large
         look = reminders._look()
         day = look.first_day
         walk = {"after_date": day - timedelta(90), "after_id": 77, "batch": reminders.BATCH, "now": look.now}
-        scan = {
-            "utc": look.now.replace(tzinfo=None),
-            "first": day - timedelta(380),
-            "last": day,
-            "least": 1,
-            "most": 90,
-        }
+        range_of_days = {"first": day - timedelta(380), "last": day, "least": 1, "most": 90}
+        scan = {"utc": look.now.replace(tzinfo=None), **range_of_days}
         for statement, parameters in (
             (reminders._SCAN, look.parameters | walk | scan),
             (lateness._SCAN, walk | {"before": day}),

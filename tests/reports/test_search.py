@@ -5,16 +5,30 @@ import pytest
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Customer, Merchant, User
+from portal.reports import search
+from portal.reports.books import movements
+from portal.reports.books.movements import MovementFilters
 from portal.reports.merchants import customers
 from portal.reports.merchants.filters import CustomerFilters
-from portal.reports.payments import payments
-from portal.reports.payments.filters import PaymentFilters
+from portal.reports.payments import payments, refunds
+from portal.reports.payments.filters import PaymentFilters, RefundFilters
 from portal.reports.plans import plans
 from portal.reports.plans.filters import InstallmentFilters, PlanFilters
+from portal.reports.tallies import LIMIT
+from portal.services.payments.refunds import refund as give_back
 from portal.services.plans import pairs
 from portal.services.plans.pairs import Words
 from portal.services.plans.plans import NewPlan, open_plan
-from tests.fixtures import people
+from tests.fixtures import people, query_log
+
+
+@pytest.fixture(params=["few", "many"], autouse=True)
+def how_many(request, monkeypatch):
+    """Each test runs with the matching plans named to the lists, and with lists that look at their rows one by one."""
+    if request.param == "many":
+        monkeypatch.setattr(search, "MANY", 0)
+    return request.param
+
 
 WORDS = Words(name="\u00c9lodie Al-Harbi \u0623\u0645\u0644", phone="+966 50 123 4567")
 
@@ -64,13 +78,14 @@ def test_numbers_find_plans_and_payments(shop):
     assert payments.list_with_plans(owner, PaymentFilters(search="bread")).items == []
 
 
-def test_installments_are_found_by_their_plan_and_their_own_amount(shop):
+def test_installments_are_found_by_their_plan_and_their_own_amount(shop, how_many):
     owner = people.owner(shop["amal"])
 
     def plans_of(typed):
         filters = InstallmentFilters(search=typed)
         rows = plans.list_installments(owner, filters).items
-        assert plans.tally_installments(owner, filters).run().count == len(rows)
+        counted = plans.tally_installments(owner, filters).run()
+        assert counted.more if rows and how_many == "many" and typed != "600.25" else counted.count == len(rows)
         return [row.plan_id for row in rows]
 
     for typed in ("harb", "50 123 4567", "oak desk", f"#{shop['plan']}", "1200.50"):
@@ -103,9 +118,40 @@ def test_another_business_finds_no_words_and_no_rows_of_this_one(shop):
     assert not set(grams[shop["amal"]]) & set(grams[badr])
 
 
-def test_many_matching_customers_are_all_found(shop, monkeypatch):
-    monkeypatch.setattr("portal.reports.search.FEW_CUSTOMERS", 1)
-    assert found(people.owner(shop["amal"]), "example") == [shop["other"], shop["plan"]]
+@pytest.mark.parametrize("typed", ["harbi", "desk", "oa", "al oa", "SAR 1200.50", "501234567", "600.25", "nobody"])
+def test_money_is_found_by_its_plan_and_its_own_amount(shop, typed):
+    owner = people.owner(shop["amal"])
+    (payment,) = payments.list_with_plans(owner).items
+    give_back(payment.plan_id, actor=owner, amount=600_25, reason="Sorry", payment_id=payment.id)
+    expected = [] if typed in ("al oa", "nobody") else [shop["plan"]]
+    moved = movements.list_movements(owner, MovementFilters(search=typed)).items
+    assert [each.entry.plan_id for each in moved] == expected * 2
+    refunded = refunds.list_with_payments(owner, RefundFilters(search=typed)).items
+    assert [refund.plan_id for refund in refunded] == expected
+    paid = payments.list_with_plans(owner, PaymentFilters(search=typed)).items
+    assert [payment.plan_id for payment in paid] == expected
+
+
+def test_matches_of_a_word_in_customers_and_purchases_come_once_and_in_order(shop, monkeypatch, how_many):
+    again = people.a_plan(shop["amal"], total=50_00, count=1, description="Bread of Harbi")
+    owner = people.owner(shop["amal"])
+    assert found(owner, "harbi") == [again, shop["plan"]] and found(owner, "bread") == [again, shop["other"]]
+    filters = PlanFilters(search="harbi")
+    counted = plans.tally_plans(owner, filters).run()
+    assert (counted.count, counted.more) == ((LIMIT, True) if how_many == "many" else (2, False))
+    narrowed = plans.tally_plans(owner, PlanFilters(search="harbi", status="active")).run()
+    assert narrowed is None if how_many == "many" else narrowed.count == 2
+
+
+def test_a_page_looks_the_matching_plans_up_once_and_again_after_a_change(app, shop):
+    owner, filters = people.owner(shop["amal"]), PlanFilters(search="desk")
+    with query_log.queries(app) as sent:
+        tally = plans.tally_plans(owner, filters)
+        plans.list_plans(owner, filters, tally=tally)
+        plans.list_plans(owner, filters)
+    assert len([statement for statement in sent if "UNION" in statement]) == 1
+    new = people.a_plan(shop["amal"], total=50_00, count=1, description="Desk lamp")
+    assert new in found(owner, "desk")
 
 
 def test_grams_follow_a_new_email_and_a_corrected_description(shop):

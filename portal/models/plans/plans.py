@@ -188,6 +188,13 @@ class Plan(Model):
         ),
         Index("ix_plans_merchant_id_state_id", "merchant_id", "state", "id"),
         Index(
+            "ix_plans_closed_merchant_id_created_at_id",
+            "merchant_id",
+            "created_at",
+            "id",
+            postgresql_where=text("state <> 'active'"),
+        ),
+        Index(
             "ix_plans_merchant_id_next_late_at",
             "merchant_id",
             "next_late_at",
@@ -316,19 +323,17 @@ class Plan(Model):
 class PlanGrams(Model):
     """The grams that a search finds a plan by, beside the plan: a payment changes the plan and not their index.
 
-    A trigger writes the row (models/guards/search). Business and customer repeat those of the plan, so that one table
-    has all that a search looks for.
+    A trigger writes the row (models/guards/search). The business repeats that of the plan, so that the rows of one
+    business are found together.
     """
 
     __tablename__ = "plan_grams"
 
     plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"), primary_key=True, autoincrement=False)
     merchant_id: Mapped[int] = mapped_column(BigInteger)
-    customer_id: Mapped[int] = mapped_column(BigInteger)
     grams: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
 
     __table_args__ = (
         Index("ix_plan_grams_grams", "grams", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
         Index("ix_plan_grams_merchant_id_plan_id", "merchant_id", "plan_id"),
-        Index("ix_plan_grams_customer_id", "customer_id"),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 DIRECTORY: Final = Path(__file__).parents[3] / "migrations"
-BASELINE_COMMENT: Final = "Qist, baseline 20"
+BASELINE_COMMENT: Final = "Qist, baseline 21"
 """The comment that the first migration of the baseline sets on the table alembic_version. Its number grows with each
 edit of the baseline, which keeps its revision ids."""
 

@@ -74,8 +74,13 @@ def _numbers() -> ExecutableOption:
     return with_expression(Payment.listed_numbers, numbers.scalar_subquery())
 
 
-def tally_payments(actor: Actor, filters: PaymentFilters) -> Tally:
-    """The payments that pass the filters, and what was received by them, less refunds and reversals."""
+def tally_payments(actor: Actor, filters: PaymentFilters) -> Tally | None:
+    """The payments that pass the filters, and what was received by them, less refunds and reversals.
+
+    None if a search finds very many plans.
+    """
+    if search.finds_many(actor.merchant_id, filters.search):
+        return None
     kept = _is_common(filters)
     statement = _kept_tally(stand_in(actor), filters) if kept else _tally(actor, filters)
     return tallies.read(statement, ("",), values_of(actor) if kept else None)[""]

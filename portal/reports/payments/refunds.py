@@ -53,8 +53,10 @@ def list_with_payments(
     return paging.fetch_in(query, order, limit=limit, cursor=cursor)
 
 
-def tally_refunds(actor: Actor, filters: RefundFilters) -> Tally:
-    """The refunds that pass the filters, and the amounts of those that succeeded."""
+def tally_refunds(actor: Actor, filters: RefundFilters) -> Tally | None:
+    """The refunds that pass the filters, and the amounts of those that succeeded. None if a search finds very many."""
+    if search.finds_many(actor.merchant_id, filters.search):
+        return None
     return tally(find(actor, filters), Refund.currency, case((Refund.state == "succeeded", Refund.amount), else_=0))
 
 

@@ -107,7 +107,9 @@ def list_plan_rows(
 
 
 def tally_plans(actor: Actor, filters: PlanFilters) -> PageTally:
-    """The plans that pass the filters, and their totals."""
+    """The plans that pass the filters, and their totals. Very many that a search finds are not counted by a filter."""
+    if search.finds_many(actor.merchant_id, filters.search):
+        return _tally_of_many(filters == replace(ALL_PLANS, search=filters.search))
     return tallies.with_rows(lambda: find_plans(actor, filters), Plan.currency, Plan.total)
 
 
@@ -115,8 +117,11 @@ def tally_installments(actor: Actor, filters: InstallmentFilters) -> PageTally:
     """The installments that pass the filters: what remains of open ones, what was paid of paid ones, else what is
     expected (the amount without what was credited, written off or moved to other installments).
 
-    All open or late installments of a business are summed from the rows of totals, so their number has no bound.
+    All open or late installments of a business are summed from the rows of totals, so their number has no bound. Very
+    many that a search finds are not counted by a filter.
     """
+    if search.finds_many(actor.merchant_id, filters.search):
+        return _tally_of_many(filters == replace(ALL_INSTALLMENTS, search=filters.search))
     days = InstallmentFilters(
         status=filters.status, currency=filters.currency, due_before=filters.due_before, due_after=filters.due_after
     )
@@ -126,6 +131,10 @@ def tally_installments(actor: Actor, filters: InstallmentFilters) -> PageTally:
     amounts = {"open": Installment.remaining, "late": Installment.remaining, "paid": Installment.paid}
     amount = amounts.get(filters.status or "", expected)
     return tallies.with_rows(lambda: find_installments(actor, filters), Installment.currency, amount)
+
+
+def _tally_of_many(all_of_them: bool) -> PageTally:
+    return PageTally(lambda: tallies.many() if all_of_them else None)
 
 
 def _owed_to_business(merchant_id: int, filters: InstallmentFilters) -> Tally:
@@ -157,7 +166,7 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
     if filters.disputed is not None:
         query = query.where(Plan.disputed.is_(filters.disputed))
     if filters.closed_by:
-        query = query.where(Plan.closed_by == filters.closed_by)
+        query = query.where(Plan.closed_by == filters.closed_by, Plan.state != "active")  # which an index is of
     if filters.customer_email is not None:
         query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
     if filters.customer_id is not None:

@@ -20,7 +20,7 @@ def list_page(
     rows: str,
     page: str,
     fragment: str | None = None,
-    count: Callable[[Page[Any]], Tally | CustomerTally] | None = None,
+    count: Callable[[Page[Any]], Tally | CustomerTally | None] | None = None,
     **context: Any,
 ) -> Response:
     """Render the template `page`, or `fragment` for htmx.

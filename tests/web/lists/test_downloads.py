@@ -129,19 +129,19 @@ def test_amounts_and_dates_are_machine_readable(app: Flask, ids: dict[str, int])
 def test_a_file_has_all_rows_and_needs_one_query(
     app: Flask, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list has pages of 20; the file has all rows and is streamed in chunks."""
+    """The list has pages of 20; the file has all rows and is streamed in chunks. A search looks up its plans before."""
     monkeypatch.setattr(downloads, "CHUNK_CHARACTERS", 300)
     with app.app_context():
         for number in range(25):
             people.a_plan(ids["amal"], total=100, count=1, description=f"Order {number}")
     amal = browser_of(app, "amal")
-    with queries(app) as sent:
-        response = amal.get("/plans.csv?search=order")
-        chunks = list(response.iter_encoded())
-    assert len(chunks) > 5
+    for address, number in (("/plans.csv", 1), ("/plans.csv?search=order", 2)):
+        with queries(app) as sent:
+            chunks = list(amal.get(address).iter_encoded())
+        assert len(chunks) > 5
+        of_plans = [text for text in sent if "FROM plans" in text and "FROM user_sessions" not in text]
+        assert len(of_plans) == number
     assert b"".join(chunks).count(b"\r\n") == 26
-    of_plans = [statement for statement in sent if "FROM plans" in statement and "FROM user_sessions" not in statement]
-    assert len(of_plans) == 1
 
 
 def test_the_same_parameters_narrow_a_list_and_its_file(app: Flask, ids: dict[str, int]) -> None:
