@@ -105,13 +105,27 @@ def installation(plans: int = PLANS) -> Iterator[Flask]:
         yield app
 
 
+INDEXES: Final = """
+SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexname::regclass)
+"""
+
+
 def fill(connection: Connection, plans: int = PLANS) -> None:
-    """Insert `plans` plans of four installments into an empty, migrated database. Commits, and runs VACUUM ANALYZE."""
-    connection.execute(text("SET session_replication_role = replica"))
+    """Insert `plans` plans of four installments into an empty, migrated database. Commits, and runs VACUUM ANALYZE.
+
+    Indexes without a constraint are made behind the rows, which takes a fraction of the time.
+    """
+    indexes = connection.execute(text(INDEXES)).all()
+    connection.execute(text("SET session_replication_role = replica; SET LOCAL work_mem = '512MB'"))
+    for index in indexes:
+        connection.execute(text(f'DROP INDEX "{index.indexname}"'))
     for statement in (FILL + GATEWAY).split(";"):
         if statement.strip():
             connection.execute(text(statement), {"plans": plans})
-    connection.execute(text("SET session_replication_role = DEFAULT"))
+    connection.execute(text("SET session_replication_role = DEFAULT; SET LOCAL maintenance_work_mem = '2GB'"))
+    for index in indexes:
+        connection.execute(text(index.indexdef))
     connection.commit()
     totals.rebuild()
     connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))
