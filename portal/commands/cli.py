@@ -67,7 +67,7 @@ def _check(*, as_json: bool, since: datetime | None = None) -> int:
             return _could_not(installation.refusal(state))
         if state in ("behind", "unreleased"):
             return _could_not(f"Migrations: {installation.PROBLEMS[state]}")
-        counts = dict(checks.run_recent(since.replace(tzinfo=UTC)) if since else checks.run())
+        counts = dict(checks.run_recent(since.replace(tzinfo=UTC)) if since else checks.run(checks.AT_ONCE))
         if since is None:
             last_check.remember(counts.values())
     except SQLAlchemyError as error:

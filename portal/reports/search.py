@@ -142,7 +142,7 @@ def _few_plans(merchant_id: int, typed: str) -> Sequence[int] | None:
     Each way to match is a range of an index of its own, of which at most one row more than MANY is read.
     """
     known = session().known
-    key = "matching plans", merchant_id, typed
+    key = "matching plans", merchant_id, typed.strip()
     if key not in known:
         ids = _read_plans(merchant_id, typed)
         known[key] = ids if len(ids) <= MANY else None

@@ -4,11 +4,15 @@ One statement counts the rules about the same tables, so that a large installati
 and refunds may stay in flight without limit. The payment gateway compares its own record.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from portal.domain import chart
 from portal.extensions import db
@@ -299,27 +303,54 @@ SESSION_SETTINGS = text(
 """Hash tables stay in memory. Parallel workers are off, because each would build all hash tables again."""
 
 
-def run() -> list[tuple[str, int]]:
+Part = Callable[[Connection], Sequence[tuple[str, int]]]
+AT_ONCE: Final = 4
+"""Statements that `qist check` runs side by side: the longest takes a quarter of the time of all."""
+
+
+def run(at_once: int = 1) -> list[tuple[str, int]]:
     """The code of each rule with the number of rows that break it. Consistent data gives 0 for every rule.
 
-    All counts are of one snapshot (REPEATABLE READ), so concurrent payments cause no false alarm. Checking a million
-    installments takes a quarter of a minute of one core and a few hundred megabytes of memory.
+    All counts are of one snapshot (REPEATABLE READ), so concurrent payments cause no false alarm. `at_once` statements
+    run side by side, on connections of their own. Checking a million installments takes half a minute of one core
+    and a few hundred megabytes of memory for each of them.
     """
-    with db.engine.connect().execution_options(
-        isolation_level="REPEATABLE READ", postgresql_readonly=True
-    ) as connection:
+    engine = db.engine
+    with _snapshot(engine) as first:
+        if at_once == 1:
+            return counts(first)
+        name = first.scalar(text("SELECT pg_export_snapshot()"))
+
+        def read(part: Part) -> Sequence[tuple[str, int]]:
+            with _snapshot(engine, name) as connection:
+                return part(connection)
+
+        with ThreadPoolExecutor(at_once) as pool:
+            return [pair for pairs in pool.map(read, _parts()) for pair in pairs]
+
+
+@contextmanager
+def _snapshot(engine: Engine, name: str | None = None) -> Iterator[Connection]:
+    """A connection that reads one snapshot: its own, or the exported one of this name."""
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True) as connection:
+        if name is not None:
+            connection.execute(text(f"SET TRANSACTION SNAPSHOT '{name}'"))
         connection.execute(SESSION_SETTINGS)
-        return counts(connection)
+        yield connection
 
 
 def counts(connection: Connection) -> list[tuple[str, int]]:
     """The code of each rule, the gateway's included, with the number of rows that this connection sees to break it."""
-    own = [
-        (rule, int(count))
-        for check in CHECKS
-        for rule, count in zip(check.rules, connection.execute(text(check.sql)).one(), strict=True)
-    ]
-    return [*own, *payment.active().check(connection)]
+    return [pair for part in _parts() for pair in part(connection)]
+
+
+def _parts() -> list[Part]:
+    return [*(partial(_counts, check) for check in CHECKS), payment.active().check]
+
+
+def _counts(check: Check, connection: Connection) -> list[tuple[str, int]]:
+    numbers = connection.execute(text(check.sql)).one()
+    return [(rule, int(number)) for rule, number in zip(check.rules, numbers, strict=True)]
 
 
 def run_recent(since: datetime) -> list[tuple[str, int]]:
@@ -328,10 +359,7 @@ def run_recent(since: datetime) -> list[tuple[str, int]]:
     `since` is aware. A row that was changed without an event is found by the full check only, and so is a difference
     from the payment gateway's record. The counts are of one snapshot, like those of the full check.
     """
-    with db.engine.connect().execution_options(
-        isolation_level="REPEATABLE READ", postgresql_readonly=True
-    ) as connection:
-        connection.execute(SESSION_SETTINGS)
+    with _snapshot(db.engine) as connection:
         return count_recent(connection, since)
 
 

@@ -5,7 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from portal import cli
 from portal.domain import clock
@@ -227,6 +227,25 @@ def test_violating_rows_are_counted():
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("UPDATE plans SET next_due_on = NULL WHERE id IN (:plan, :late_plan)"), ids)
     assert fired() == {NEXT: 2}
+
+
+def test_statements_side_by_side_count_one_snapshot():
+    """A rule that breaks after the first connection has its snapshot holds for the others, which begin later."""
+    ids = sample_plans()
+    engine = db.engine
+
+    def break_a_plan(connection, cursor, statement, *rest):
+        if "pg_export_snapshot" in statement:
+            with engine.begin() as other:
+                other.execute(text("SET LOCAL session_replication_role = replica"))
+                other.execute(text("UPDATE plans SET next_due_on = NULL WHERE id = :plan"), ids)
+
+    event.listen(engine, "after_cursor_execute", break_a_plan)
+    try:
+        assert not [rule for rule, count in checks.run(checks.AT_ONCE) if count]
+    finally:
+        event.remove(engine, "after_cursor_execute", break_a_plan)
+    assert dict(checks.run(checks.AT_ONCE)) == dict(checks.run()) and fired() == {NEXT: 1}
 
 
 def test_every_rule_has_a_statement_that_breaks_it():
