@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, QueuePool, text
 
 from portal.domain import chart
 from portal.extensions import db
@@ -312,10 +312,11 @@ def run(at_once: int = 1) -> list[tuple[str, int]]:
     """The code of each rule with the number of rows that break it. Consistent data gives 0 for every rule.
 
     All counts are of one snapshot (REPEATABLE READ), so concurrent payments cause no false alarm. `at_once` statements
-    run side by side, on connections of their own. Checking a million installments takes half a minute of one core
-    and a few hundred megabytes of memory for each of them.
+    run side by side, on connections of their own, if the pool has as many. Checking a million installments takes half
+    a minute of one core and a few hundred megabytes of memory for each of them.
     """
     engine = db.engine
+    at_once = min(at_once, cast(QueuePool, engine.pool).size() - 1)  # beside the first one
     with _snapshot(engine) as first:
         if at_once == 1:
             return counts(first)

@@ -11,8 +11,9 @@ from portal import cli
 from portal.domain import clock
 from portal.extensions import db
 from portal.gateways.payment.simulated import checks as simulated
+from portal.job_app import create_job_app
 from portal.reports.operations import checks
-from tests.fixtures import people
+from tests.fixtures import people, servers
 from tests.fixtures.business import everything
 from tests.models.sample_plans import sample_plans
 
@@ -246,6 +247,16 @@ def test_statements_side_by_side_count_one_snapshot():
     finally:
         event.remove(engine, "after_cursor_execute", break_a_plan)
     assert dict(checks.run(checks.AT_ONCE)) == dict(checks.run()) and fired() == {NEXT: 1}
+
+
+def test_the_connections_of_the_smallest_installation_are_enough():
+    everything()
+    smallest = create_job_app(servers.settings_for(servers.database_name(), WEB_THREADS="1"))
+    with smallest.app_context():
+        db.session.execute(text("SELECT 1"))  # the session keeps its connection
+        assert {count for _, count in checks.run(checks.AT_ONCE)} == {0}
+        db.session.remove()
+        db.engine.dispose()
 
 
 def test_every_rule_has_a_statement_that_breaks_it():
