@@ -119,7 +119,7 @@ def test_another_business_finds_no_words_and_no_rows_of_this_one(shop):
 
 
 @pytest.mark.parametrize("typed", ["harbi", "desk", "oa", "al oa", "SAR 1200.50", "501234567", "600.25", "nobody"])
-def test_money_is_found_by_its_plan_and_its_own_amount(shop, typed):
+def test_money_is_found_by_its_plan_and_its_own_amount(shop, how_many, typed):
     owner = people.owner(shop["amal"])
     (payment,) = payments.list_with_plans(owner).items
     give_back(payment.plan_id, actor=owner, amount=600_25, reason="Sorry", payment_id=payment.id)
@@ -130,6 +130,9 @@ def test_money_is_found_by_its_plan_and_its_own_amount(shop, typed):
     assert [refund.plan_id for refund in refunded] == expected
     paid = payments.list_with_plans(owner, PaymentFilters(search=typed)).items
     assert [payment.plan_id for payment in paid] == expected
+    sums = movements.sums(owner, MovementFilters(search=typed)).rows
+    number = sum(each.count for each in sums)
+    assert number == (0 if how_many == "many" and typed != "600.25" else len(moved))
 
 
 def test_matches_of_a_word_in_customers_and_purchases_come_once_and_in_order(shop, monkeypatch, how_many):

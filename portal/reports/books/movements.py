@@ -103,10 +103,10 @@ def sums(actor: Actor, filters: MovementFilters) -> Sums:
     """The count and the sum of the whole list, by currency.
 
     A list of at most WHOLE_DAYS is always summed, as the home page sums a month. A longer one is summed up to LIMIT
-    entries, unless a search finds very many plans.
+    entries. A list of a search that finds very many plans is not counted.
     """
-    if not _is_short(filters) and search.finds_many(actor.merchant_id, filters.search):
-        return Sums([], more=True)
+    if search.finds_many(actor.merchant_id, filters.search):
+        return Sums([])
     query = find(actor, filters).with_only_columns(LedgerEntry.collected_currency, LedgerEntry.collected)
     entries = (query if _is_short(filters) else query.limit(LIMIT + 1)).subquery()
     sums = select(entries.c.collected_currency, func.count(), func.sum(entries.c.collected)).group_by(
