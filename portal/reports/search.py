@@ -84,7 +84,9 @@ def plans(merchant_id: int, typed: str) -> ColumnElement[bool]:
 
 def finds_many(merchant_id: int | None, typed: str | None) -> bool:
     """Whether more than MANY plans of this business match. To count their rows would take as long as to read them."""
-    return merchant_id is not None and bool(typed and typed.strip()) and _few_plans(merchant_id, typed or "") is None
+    if merchant_id is None or typed is None or not typed.strip():
+        return False
+    return _few_plans(merchant_id, typed) is None
 
 
 def installments(merchant_id: int, typed: str) -> ColumnElement[bool]:

@@ -4,6 +4,7 @@ One statement counts the rules about the same tables, so that a large installati
 and refunds may stay in flight without limit. The payment gateway compares its own record.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, cast
 
+import psycopg
 from sqlalchemy import Connection, Engine, QueuePool, text
 
 from portal.domain import chart
@@ -322,12 +324,25 @@ def run(at_once: int = 1) -> list[tuple[str, int]]:
             return counts(first)
         name = first.scalar(text("SELECT pg_export_snapshot()"))
 
+        reading: set[Connection] = set()
+
         def read(part: Part) -> Sequence[tuple[str, int]]:
             with _snapshot(engine, name) as connection:
-                return part(connection)
+                reading.add(connection)
+                try:
+                    return part(connection)
+                finally:
+                    reading.discard(connection)
 
         with ThreadPoolExecutor(at_once) as pool:
-            return [pair for pairs in pool.map(read, _parts()) for pair in pairs]
+            try:
+                return [pair for pairs in pool.map(read, _parts()) for pair in pairs]
+            except BaseException:  # Ctrl-C, too: the pool would wait for statements that take minutes
+                while reading:
+                    for connection in tuple(reading):
+                        cast(psycopg.Connection, connection.connection.driver_connection).cancel_safe()
+                    time.sleep(0.1)
+                raise
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """`qist check`: no violation in data that the services write, and one statement that breaks each rule."""
 
 import json
+import signal
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -247,6 +249,30 @@ def test_statements_side_by_side_count_one_snapshot():
     finally:
         event.remove(engine, "after_cursor_execute", break_a_plan)
     assert dict(checks.run(checks.AT_ONCE)) == dict(checks.run()) and fired() == {NEXT: 1}
+
+
+def test_ctrl_c_ends_a_check_whose_statements_run():
+    """Without it the command would wait for the table as long as another transaction locks it."""
+    sample_plans()
+    main = threading.main_thread().ident
+    with db.engine.begin() as other:
+        other.execute(text("LOCK TABLE plans IN ACCESS EXCLUSIVE MODE"))
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+
+        def interrupt():
+            while other.execute(text(waiting)).scalar() < 2:
+                time.sleep(0.05)
+                other.execute(text("SELECT pg_stat_clear_snapshot()"))
+            signal.pthread_kill(main, signal.SIGINT)
+
+        interrupter = threading.Thread(target=interrupt)
+        interrupter.start()
+        with pytest.raises(KeyboardInterrupt):
+            checks.run(checks.AT_ONCE)
+        interrupter.join()
+    assert {count for _, count in checks.run(checks.AT_ONCE)} == {0}
 
 
 def test_the_connections_of_the_smallest_installation_are_enough():
