@@ -111,7 +111,8 @@ def test_a_link_for_one_account(run: FlaskCliRunner) -> None:
     assert password_resets.find(token) is None and omar
 
 
-@pytest.mark.parametrize("answer", ["n\n", pytest.param("", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("answer", ["n\n", ""])
 def test_demo_data_is_not_added_to_production_without_a_yes(run: FlaskCliRunner, app: Flask, answer: str) -> None:
     """Neither after a no nor without a terminal, such as in a script."""
     url = make_url(app.config["QIST"].database_url).render_as_string(hide_password=False)
@@ -124,7 +125,8 @@ def test_demo_data_is_not_added_to_production_without_a_yes(run: FlaskCliRunner,
     assert db.session.scalar(db.text("SELECT count(*) FROM users")) == 0
 
 
-@pytest.mark.parametrize("database", ["away", pytest.param("empty", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("database", ["away", "empty"])
 def test_a_check_that_can_not_look_exits_with_2_and_one_line(run: FlaskCliRunner, app: Flask, database: str) -> None:
     own = make_url(app.config["QIST"].database_url)
     url = own.set(database="qist_nowhere" if database == "away" else "postgres")

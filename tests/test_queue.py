@@ -71,6 +71,7 @@ def test_nothing_in_valkey_is_a_pickle(context, valkey):
             assert not data.startswith(b"\x80"), value
 
 
+@pytest.mark.long
 def test_a_real_worker_runs_the_job(context, valkey):
     """A worker in a process of its own settles a payment whose answer was lost."""
     amal, omar = people.amal(), people.omar()

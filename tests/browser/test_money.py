@@ -40,6 +40,7 @@ def act(visitor: Visitor, plan: str, name: str, button: str, **fields: str) -> P
     return page
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_a_customer_saves_a_card_and_chooses_the_amount(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit()
@@ -120,6 +121,7 @@ def test_a_merchant_records_credits_refunds_voids_and_writes_off(visit: Visit, s
     expect(omar.open(other).locator("#plan-summary")).to_contain_text("This plan was cancelled")
 
 
+@pytest.mark.long
 def test_a_stale_confirmation_is_refused_in_the_same_dialog(visit: Visit) -> None:
     omar, amal = visit(), visit()
     name = omar.create_account("customer", "omar")

@@ -155,6 +155,7 @@ def test_an_installment_paid_in_another_tab_is_refused_where_it_was_pressed(
         assert tabs.count_charges() == 2
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 @pytest.mark.parametrize(
     "place", ["plan", *(pytest.param(place, marks=pytest.mark.long) for place in ("plan row", "home", "home row"))]
@@ -215,6 +216,7 @@ def test_the_form_with_other_amounts_refuses_beside_its_button(open_tabs: Callab
     expect(button).to_be_in_viewport()
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_a_declined_card_is_refused_beside_a_button_for_the_same_amount(
     open_tabs: Callable[..., Tabs], scripts: bool

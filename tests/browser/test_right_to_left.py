@@ -23,7 +23,7 @@ from portal.services.plans import pairs
 from portal.services.plans.pairs import Words
 from portal.services.reminders import unsubscribe
 from portal.wording import language
-from tests.browser.conftest import Visit
+from tests.browser.conftest import TIMEOUT_MS, Visit
 from tests.browser.test_mails import EMAIL, WORD
 from tests.browser.test_pages import find_faults, follow
 from tests.fixtures import people
@@ -165,7 +165,7 @@ def body_of(mail: Email) -> str:
 def signed_in(browser: Browser, shop: Shop, name: str) -> BrowserContext:
     """A browser that asks for the pseudo-language, with this person signed in; "" for nobody."""
     context = browser.new_context(base_url=shop.url, locale=pseudo_language.RIGHT_TO_LEFT, reduced_motion="reduce")
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(TIMEOUT_MS)
     context.request.get(shop.outbox_link)
     if name:
         password = people.PASSWORD if name == "olga" else demo_data.PASSWORD
@@ -307,6 +307,7 @@ def test_states_of_pages_are_accessible_in_arabic(visit: Visit) -> None:
     assert not faults, "\n".join(faults)
 
 
+@pytest.mark.long
 def test_a_field_shows_what_is_typed_in_the_order_of_its_own_script(visit: Visit) -> None:
     """The first letter decides, as in a name on a page: "12 Olaya Street" keeps its number in front in Arabic, too.
 

@@ -52,6 +52,7 @@ def test_a_merchant_sells_in_parts_and_sees_the_customer_pay(visit: Visit, scrip
     expect(page.get_by_role("heading", level=1)).to_have_text("Receipt")
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_a_customer_chooses_arabic_and_pays(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit(scripts=scripts)
@@ -144,6 +145,7 @@ def test_a_typo_in_an_email_is_corrected(visit: Visit, scripts: bool) -> None:
     expect(amal.page.locator("body")).to_contain_text("its email stays as it is")
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 @pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.long)])
 def test_a_customer_says_that_a_plan_is_not_theirs_and_accepts_it_after_the_answer(
@@ -185,6 +187,7 @@ def test_a_customer_says_that_a_plan_is_not_theirs_and_accepts_it_after_the_answ
     expect(page.locator("main")).to_contain_text("May make plans for you")
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 @pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.long)])
 def test_a_merchant_who_also_buys_switches_hats_in_the_menu(visit: Visit, scripts: bool, width: int) -> None:
@@ -235,6 +238,7 @@ def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, butto
     assert sorted(paid) == [0, 1]
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_a_declined_card_is_reported_and_another_card_pays(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit()
@@ -267,7 +271,7 @@ def test_an_unknown_outcome_is_polled_until_the_page_shows_the_result(visit: Vis
             expect(page.locator("main")).to_contain_text(re.compile("[Cc]hecking with the bank"))
             waiting.append((page, area, words if start == "plan" else words.replace("Paid", "paid")))
     for page, area, words in waiting:
-        expect(area).to_contain_text(words, timeout=30_000)
+        expect(area).to_contain_text(words)
         expect(page.locator("main")).not_to_contain_text("hecking with the bank")
     waiting[0][0].wait_for_timeout(2_500)
     polls: list[str] = []

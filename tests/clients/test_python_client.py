@@ -110,6 +110,7 @@ def test_a_request_without_an_answer_is_sent_again_only_if_that_is_safe() -> Non
         server.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.long
 def test_it_is_typed_strictly_and_its_wheel_is_whole(tmp_path: Path) -> None:
     package = tmp_path / "package"
     shutil.copytree(FOLDER, package)

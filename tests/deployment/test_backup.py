@@ -79,6 +79,7 @@ def test_a_restored_backup_is_the_same_database(app: Flask, restored: str) -> No
     assert [name for name in differ if differ[name] != before.rows[name]] == ["customers", "users"]  # its search words
 
 
+@pytest.mark.long
 def test_the_list_of_erasures_erases_again_what_an_older_backup_brings_back(
     app: Flask, restored: str, tmp_path: Path
 ) -> None:

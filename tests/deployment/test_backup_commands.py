@@ -119,13 +119,16 @@ def test_a_list_of_erasures_is_private_and_replaced_only_by_a_whole_one(
     assert listed.read_text() == "" and listed.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("option", [[], ["--no-erasures", "--erasures", "qist.dump"]])
+@pytest.mark.parametrize(
+    "option", [[], pytest.param(["--no-erasures", "--erasures", "qist.dump"], marks=pytest.mark.long)]
+)
 def test_a_restore_asks_for_the_list_of_erasures(dump: Path, target: Flask, option: list[str]) -> None:
     options = [str(dump) if word == "qist.dump" else word for word in option]
     result = invoke(target, "restore", dump, *options)
     assert result.exit_code == 2 and "--no-erasures" in result.stderr and tables_of(target) == 0
 
 
+@pytest.mark.long
 def test_a_list_that_is_none_stops_the_restore(dump: Path, target: Flask, tmp_path: Path) -> None:
     (tmp_path / "list").write_text("nadia\n")
     result = invoke(target, "restore", dump, "--erasures", tmp_path / "list")
@@ -133,6 +136,7 @@ def test_a_list_that_is_none_stops_the_restore(dump: Path, target: Flask, tmp_pa
     assert tables_of(target) == 0
 
 
+@pytest.mark.long
 def test_a_database_with_tables_is_not_overwritten(app: Flask, dump: Path) -> None:
     before = contents(servers.database_name())
     result = invoke(app, "restore", dump, "--no-erasures")

@@ -196,6 +196,7 @@ def test_make_up_writes_the_files_of_secrets_in_a_folder_that_only_its_owner_ent
     assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
+@pytest.mark.long
 def test_a_changed_secret_recreates_the_containers_and_a_second_make_up_does_not(tmp_path: Path) -> None:
     """Compose compares the content of digest.env, and of a secret the path. The database reads its password once."""
     assert all(DIGEST in service["env_file"] for name, service in SERVICES.items() if name != "database")

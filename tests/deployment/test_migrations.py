@@ -69,10 +69,8 @@ def test_a_merge_of_two_branches_follows_both(tmp_path: Path) -> None:
 NOT_NEEDED = ("alembic", "flask_migrate", "zxcvbn", "webauthn", "segno", "reportlab", "PIL", "httpx", "icalendar")
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["wsgi", *(pytest.param(name, marks=pytest.mark.long) for name in ("portal.cli", "portal.local.guardian"))],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("module", ["wsgi", "portal.cli", "portal.local.guardian"])
 def test_a_process_that_serves_loads_no_package_that_it_does_not_need(app: Flask, module: str) -> None:
     settings = app.config["QIST"]
     environ = {"SECRET_KEY": settings.secret_key, "DATABASE_URL": settings.database_url, "FLASK_SKIP_DOTENV": "1"}
@@ -88,6 +86,7 @@ def test_a_process_that_serves_loads_no_package_that_it_does_not_need(app: Flask
     assert loaded.stdout.split() == []
 
 
+@pytest.mark.long
 def test_every_migration_can_be_undone_and_done_again(app: Flask, database: str) -> None:
     with app.app_context():
         before = _objects()

@@ -203,6 +203,7 @@ def test_the_present_version_serves_during_the_next_migration(
         assert connection.scalar(text(older)) == 5001
 
 
+@pytest.mark.long
 def test_long_statements_hold_no_table_lock(folder: str) -> None:
     run(PEOPLE)
     long, sent = [], []
@@ -227,6 +228,7 @@ def test_long_statements_hold_no_table_lock(folder: str) -> None:
     assert all("NOT VALID" in statement for statement in rules)
 
 
+@pytest.mark.long
 def test_an_interrupted_migration_is_completed_by_the_next_run(folder: str) -> None:
     before = _schema()
     run(PEOPLE)
@@ -254,6 +256,7 @@ def test_an_interrupted_migration_is_completed_by_the_next_run(folder: str) -> N
         assert connection.scalar(text("SELECT count(*) FROM users WHERE initial = left(email, 1)")) == 5001
 
 
+@pytest.mark.long
 def test_an_invalid_index_is_rebuilt(folder: str) -> None:
     run(PEOPLE)
     run("ALTER TABLE users ADD COLUMN initial text")
@@ -265,6 +268,7 @@ def test_an_invalid_index_is_rebuilt(folder: str) -> None:
     assert any("uq_users_initial_id ON public.users USING btree (initial, id) t" in line for line in _schema())
 
 
+@pytest.mark.long
 def test_the_migration_retries_while_a_reader_holds_the_table(folder: str) -> None:
     """It retries with a short lock timeout, so that no other reader waits behind it for long."""
     tries = []

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
@@ -29,6 +30,7 @@ print(json.dumps([name for name in ("portal.web", "portal.api.resources", "spect
 """
 
 
+@pytest.mark.long
 def test_a_worker_runs_every_periodic_job_without_pages_and_endpoints(app: Flask, database: str) -> None:
     with app.app_context():
         amal, omar = people.amal(), people.omar()

@@ -47,6 +47,7 @@ def test_the_first_tab_skips_to_the_content(visit: Visit) -> None:
     expect(page).to_have_url(re.compile(r"/plans/\d+$"))
 
 
+@pytest.mark.long
 def test_slash_and_ctrl_k_lead_to_the_search(visit: Visit) -> None:
     amal, _ = a_shop(visit)
     page = amal.open("/plans")
@@ -110,6 +111,7 @@ def test_a_dialog_closes_with_escape_and_changes_nothing(visit: Visit) -> None:
     expect(page.locator("#plan-links").get_by_role("link", name="Revoke their link")).to_have_count(1)
 
 
+@pytest.mark.long
 def test_success_takes_the_focus_after_a_full_load(visit: Visit) -> None:
     amal, _ = a_shop(visit)
     page = amal.open("/plans/new")
@@ -123,6 +125,7 @@ def test_success_takes_the_focus_after_a_full_load(visit: Visit) -> None:
     expect(page.locator("#flashes .notice-success")).to_have_text("Plan created.")
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_a_plan_that_was_typed_survives_a_sign_out_in_another_tab(visit: Visit, scripts: bool) -> None:
     amal = visit(scripts=scripts)
@@ -147,6 +150,7 @@ def test_a_plan_that_was_typed_survives_a_sign_out_in_another_tab(visit: Visit, 
     expect(page).to_have_url(re.compile(r"/plans/\d+$"))
 
 
+@pytest.mark.long
 def test_a_preview_that_comes_late_does_not_lead_a_sent_form_elsewhere(visit: Visit) -> None:
     """The session has ended, so a preview alone leads to the sign-in page. The form's own answer says what happened."""
     amal = visit()

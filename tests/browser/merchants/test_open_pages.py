@@ -23,6 +23,7 @@ def answer(page: Page) -> int:
     return response.value.status
 
 
+@pytest.mark.long
 def test_an_open_home_or_plan_page_follows_a_payment(visit: Visit) -> None:
     """No question is asked while the tab is hidden or a menu is open."""
     amal, omar = visit(), visit()

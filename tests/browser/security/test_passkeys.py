@@ -78,6 +78,7 @@ def add(page: Page, name: str) -> None:
     expect(page.locator("#flashes")).to_contain_text("The passkey is ready.")
 
 
+@pytest.mark.long
 def test_a_passkey_signs_in_after_the_password_and_without_it(page: Page) -> None:
     with a_device(page):
         sign_in(page, "omar")

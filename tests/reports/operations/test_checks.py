@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -251,6 +252,15 @@ def test_statements_side_by_side_count_one_snapshot():
     assert dict(checks.run(checks.AT_ONCE)) == dict(checks.run()) and fired() == {NEXT: 1}
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Python's own handler of Ctrl-C: a worker of RQ that ran in this process leaves its own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_a_check_whose_statements_run():
     """Without it the command would wait for the table as long as another transaction locks it."""
     sample_plans()
