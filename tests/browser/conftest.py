@@ -14,8 +14,6 @@ TIMEOUT_MS = 60_000.0
 """Time limit in milliseconds of each wait for a page. A busy machine once took more than 15 s for the API's page."""
 expect.set_options(timeout=TIMEOUT_MS)
 WITH, WITHOUT = "with JavaScript", "without JavaScript"
-BOTH = pytest.mark.parametrize("scripts", [True, False], ids=[WITH, WITHOUT])
-"""For a story that `make test` plays with JavaScript and without."""
 BOTH_IN_TIME = pytest.mark.parametrize(
     "scripts", [pytest.param(True, id=WITH), pytest.param(False, id=WITHOUT, marks=pytest.mark.long)]
 )

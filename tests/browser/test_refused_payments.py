@@ -14,7 +14,8 @@ from tests.fixtures.live import Live
 pytestmark = pytest.mark.browser
 
 PLACES = pytest.mark.parametrize(
-    "place", ["plan", "home row", *(pytest.param(place, marks=pytest.mark.long) for place in ("plan row", "home"))]
+    "place",
+    ["plan", *(pytest.param(place, marks=pytest.mark.long) for place in ("home row", "plan row", "home"))],
 )
 
 ALREADY_PAID = "This installment is already paid. Nothing was charged."

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import BOTH, BOTH_IN_TIME, Visit
+from tests.browser.conftest import BOTH_IN_TIME, Visit
 from tests.browser.visitors import PASSWORD, Visitor
 from tests.pages.words import words as words_in
 
@@ -19,7 +19,7 @@ def figure(visitor: Visitor, label: str) -> str:
     return text.replace("\u00a0", " ").strip()
 
 
-@BOTH
+@BOTH_IN_TIME
 def test_a_merchant_sells_in_parts_and_sees_the_customer_pay(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit(scripts=scripts)
     name = omar.register("customer", "omar")
@@ -80,6 +80,7 @@ def test_a_customer_chooses_arabic_and_pays(visit: Visit, scripts: bool) -> None
     expect(page.locator("html")).to_have_attribute("dir", "ltr")
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: bool) -> None:
     amal, layla = visit(scripts=scripts), visit(scripts=scripts)
@@ -341,6 +342,7 @@ def test_an_expired_login_leads_to_the_sign_in_page(visit: Visit) -> None:
     expect(omar.open(plan).locator("main")).to_contain_text("0 of 4 paid")
 
 
+@pytest.mark.long
 @BOTH_IN_TIME
 @pytest.mark.parametrize(
     "arabic", [pytest.param(False, id="English"), pytest.param(True, id="Arabic", marks=pytest.mark.long)]

@@ -22,7 +22,7 @@ from portal.services.plans.plans import NewPlan, open_plan
 from tests.fixtures import people, query_log
 
 
-@pytest.fixture(params=["few", "many"], autouse=True)
+@pytest.fixture(params=["few", pytest.param("many", marks=pytest.mark.long)], autouse=True)
 def how_many(request, monkeypatch):
     """Each test runs with the matching plans named to the lists, and with lists that look at their rows one by one."""
     if request.param == "many":
