@@ -324,23 +324,26 @@ def run(at_once: int = 1) -> list[tuple[str, int]]:
             return counts(first)
         name = first.scalar(text("SELECT pg_export_snapshot()"))
 
-        reading: set[Connection] = set()
+        reading: set[psycopg.Connection] = set()
 
         def read(part: Part) -> Sequence[tuple[str, int]]:
             with _snapshot(engine, name) as connection:
-                reading.add(connection)
+                driver = cast(psycopg.Connection, connection.connection.driver_connection)
+                reading.add(driver)
                 try:
                     return part(connection)
                 finally:
-                    reading.discard(connection)
+                    reading.discard(driver)
 
         with ThreadPoolExecutor(at_once) as pool:
+            futures = [pool.submit(read, part) for part in _parts()]
             try:
-                return [pair for pairs in pool.map(read, _parts()) for pair in pairs]
+                return [pair for future in futures for pair in future.result()]
             except BaseException:  # Ctrl-C, too: the pool would wait for statements that take minutes
-                while reading:
-                    for connection in tuple(reading):
-                        cast(psycopg.Connection, connection.connection.driver_connection).cancel_safe()
+                pool.shutdown(wait=False, cancel_futures=True)
+                while not all(future.done() for future in futures):
+                    for driver in tuple(reading):
+                        driver.cancel_safe()
                     time.sleep(0.1)
                 raise
 
