@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
+import psycopg
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from psycopg import ClientCursor, Column, Cursor, ServerCursor
@@ -18,6 +19,11 @@ from portal.write_queue import Queue, can_write, computed_columns, place_of, rea
 
 PING_AFTER: Final = 5.0
 """Seconds in the pool after which a connection is asked for a sign of life before it is used again."""
+
+PREPARE_AFTER: Final = 2
+"""Runs of a statement on a connection before it is prepared."""
+MAX_PREPARED: Final = 400
+"""Prepared statements of a connection."""
 
 _CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|LOCK|SET)\b", re.IGNORECASE)
 """The words of SQL that change something."""
@@ -70,6 +76,21 @@ class _Description(Sequence[Column]):
         if not -self._length <= place < self._length:
             raise IndexError(place)
         return Column(self._cursor, place % self._length)
+
+
+class KeepingConnection(psycopg.Connection[Any]):
+    """A connection that keeps its prepared statements when a transaction is refused.
+
+    psycopg forgets them all at each rollback, because the transaction may have made a table. Those of this pool make
+    none. After an error of the database they are forgotten: a statement whose table has changed is planned anew.
+    """
+
+    def rollback(self) -> None:
+        if self.pgconn.transaction_status == TransactionStatus.INTRANS:
+            with self.lock:
+                if self.pgconn.exec_(b"ROLLBACK").status == ExecStatus.COMMAND_OK:
+                    return
+        super().rollback()
 
 
 class WriteOutsideUnitOfWork(RuntimeError):
@@ -235,7 +256,11 @@ def set_up_connection(connection: Any, _record: Any) -> None:
 
     It estimates the functions of the search so high that it compiled a statement of each new plan, for up to seconds.
     Startup options would do, but PgBouncer as Debian ships it refuses them.
+
+    Statements are prepared when they run for the third time. Pages and endpoints have more of them than the hundred
+    that psycopg counts unless told otherwise, so most would never be prepared.
     """
+    connection.prepare_threshold, connection.prepared_max = PREPARE_AFTER, MAX_PREPARED
     connection.autocommit = True
     connection.execute("SET TIME ZONE 'UTC'; SET jit = off")
     connection.autocommit = False
@@ -248,6 +273,10 @@ def watch_connections(engine: Engine) -> None:
     engine before its first use.
     """
     _autocommit_engines[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> KeepingConnection:
+        return KeepingConnection.connect(*arguments, **options)
 
     @event.listens_for(engine, "handle_error")
     def ended(context: ExceptionContext) -> None:

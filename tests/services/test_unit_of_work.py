@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, NotSupportedError
 
 from portal.errors import Busy, Unsure
-from portal.extensions import db
+from portal.extensions import PREPARE_AFTER, db
 from portal.models import Plan
 from portal.services.idempotency import RequestKey
 from portal.services.results import Result
@@ -292,3 +292,39 @@ def test_a_connection_lost_during_the_commit_raises_unsure(plan_ids):
 def _terminate(pid):
     with db.engine.connect() as connection:
         connection.execute(text("SELECT pg_terminate_backend(:pid, 2000)"), {"pid": pid})
+
+
+PREPARED = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%plans.description%'")
+
+
+def look(connection):
+    for _ in range(PREPARE_AFTER + 1):
+        connection.execute(select(Plan.description)).all()
+
+
+def test_a_refusal_keeps_the_prepared_statements_and_an_error_of_the_database_forgets_them(plan_ids):
+    with db.engine.connect() as connection:
+        look(connection)
+        connection.rollback()
+        assert connection.scalar(PREPARED) == 1
+        connection.execute(text("UPDATE plans SET description = 'Changed'"))
+        connection.rollback()
+        assert connection.scalar(select(Plan.description).limit(1)) != "Changed"
+        with pytest.raises(DataError):
+            connection.execute(text("SELECT 1 / 0"))
+        connection.rollback()
+        assert connection.scalar(PREPARED) == 0
+
+
+def test_a_prepared_statement_whose_table_has_changed_fails_once(plan_ids):
+    everything = text("SELECT * FROM plans")
+    with db.engine.connect() as connection, db.engine.connect() as other:
+        for _ in range(PREPARE_AFTER + 1):
+            connection.execute(everything)
+        connection.rollback()
+        other.execute(text("ALTER TABLE plans ADD COLUMN colour text"))
+        other.commit()
+        with pytest.raises(NotSupportedError, match="cached plan"):
+            connection.execute(everything)
+        connection.rollback()
+        assert connection.execute(everything).all()[0].colour is None
