@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     and_,
+    literal,
     or_,
     select,
     text,
@@ -273,7 +274,10 @@ class Plan(Model):
 
     @staticmethod
     def has_status(status: str, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-        """The same rule as `status`, in SQL, with "unaccepted" and "disputed" for active plans. `now` is aware."""
+        """The same rule as `status`, in SQL, with "unaccepted" and "disputed" for active plans. `now` is aware.
+
+        A closed state is a constant of the statement: a query plan kept for any state could not use the index of them.
+        """
         if status == "overdue":
             return and_(Plan.state == "active", Plan.next_late_at <= now)
         if status == "active":
@@ -282,7 +286,7 @@ class Plan(Model):
             return and_(Plan.state == "active", ~Plan.counted)
         if status == "disputed":
             return and_(Plan.state == "active", Plan.disputed)
-        return Plan.state == status
+        return Plan.state == literal(status, literal_execute=True)
 
     @staticmethod
     def of_merchant(merchant_id: int) -> Select["Plan"]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, Select, and_, exists, false, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, exists, false, func, literal, or_, select
 from sqlalchemy.orm import joinedload, with_expression
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -166,7 +166,8 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
     if filters.disputed is not None:
         query = query.where(Plan.disputed.is_(filters.disputed))
     if filters.closed_by:
-        query = query.where(Plan.closed_by == filters.closed_by, Plan.state != "active")  # which an index is of
+        is_closed = Plan.state != literal("active", literal_execute=True)  # as in the condition of an index
+        query = query.where(Plan.closed_by == filters.closed_by, is_closed)
     if filters.customer_email is not None:
         query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
     if filters.customer_id is not None:

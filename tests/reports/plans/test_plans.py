@@ -78,6 +78,19 @@ class TestPlans:
             assert ids(plans.list_plans(user(amal), PlanFilters(status=status))) == [shop[status]]
             assert db.session.get_one(Plan, shop[status]).status == status
 
+    @pytest.mark.parametrize(
+        ("filters", "condition"),
+        [
+            (PlanFilters(status="completed"), "state = 'completed'"),
+            (PlanFilters(closed_by="paid"), "state != 'active'"),
+        ],
+    )
+    def test_a_kept_query_plan_can_use_the_index_of_closed_plans(self, app, amal, shop, filters, condition):
+        """PostgreSQL plans a prepared statement for any value, so a state that is a parameter implies nothing."""
+        with queries(app) as statements:
+            plans.list_plans(people.owner(amal), filters)
+        assert any(f"plans.{condition}" in statement for statement in statements)
+
     def test_a_customer_is_found_by_a_part_of_name_or_email(self, amal, shop, subtests):
         for typed, names in (
             ("omar", "active completed cancelled"),
