@@ -31,6 +31,8 @@ _CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALT
 _beginnings: Final[WeakKeyDictionary[Any, str]] = WeakKeyDictionary()
 """By psycopg's connection: the statements that begin its transaction, until they are sent with the first statement."""
 
+_UNKNOWN: Final = {"compile_state_plugin": "unknown"}
+
 _QUEUE: Final = "queue"
 _KNOWN: Final = "known"
 
@@ -86,7 +88,10 @@ class KeepingConnection(psycopg.Connection[Any]):
     """
 
     def rollback(self) -> None:
-        if self.pgconn.transaction_status == TransactionStatus.INTRANS:
+        status = self.pgconn.transaction_status
+        if status == TransactionStatus.IDLE:
+            return
+        if status == TransactionStatus.INTRANS:
             with self.lock:
                 if self.pgconn.exec_(b"ROLLBACK").status == ExecStatus.COMMAND_OK:
                     return
@@ -111,6 +116,13 @@ class Session(FlaskSession):
         bind = super().get_bind(*args, **kwargs)
         return _autocommit_engines[bind] if isinstance(bind, Engine) else bind
 
+    def start_again(self) -> None:
+        """Forget what was read and changed, as `rollback` does. A connection without a transaction stays."""
+        if self.new or self.dirty or self.deleted or self.queue or self.driver is None or self.has_transaction:
+            self.rollback()
+        else:
+            self.expire_all()
+
     def start_transaction(self, limits: str = "") -> None:
         """Open a transaction, with these SET LOCAL statements. The session has none open.
 
@@ -133,6 +145,8 @@ class Session(FlaskSession):
         return driver in _beginnings or driver.info.transaction_status != TransactionStatus.IDLE
 
     def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        if is_plain(statement) and not any(options.values()):
+            return self._run(self._execute_plain, statement, params, {})
         return self._run(super().execute, statement, params, options)
 
     def scalar(self, statement: Any, params: Any = None, **options: Any) -> Any:
@@ -140,6 +154,9 @@ class Session(FlaskSession):
 
     def scalars(self, statement: Any, params: Any = None, **options: Any) -> Any:
         return self._run(super().scalars, statement, params, options)
+
+    def _execute_plain(self, statement: Any, params: Any) -> Any:
+        return self.connection().execute(statement, params)
 
     def _run(self, run: Callable[..., Any], statement: Any, params: Any, options: dict[str, Any]) -> Any:
         """Run a statement behind the queue. A read, or the first statement of a transaction, runs again on a new
@@ -196,7 +213,7 @@ class Session(FlaskSession):
             self.queue.write(self.connection(), reaching)
         for state in changed:
             state._commit_all(state.dict, self.identity_map)
-            if computed := computed_columns(state):
+            if computed := computed_columns(state.mapper):
                 self.expire(state.obj(), computed)
         return value
 
@@ -249,6 +266,11 @@ def is_read(statement: Any) -> bool:
     if isinstance(statement, TextClause):
         return not _CHANGES.search(statement.text)
     return statement.is_select and getattr(statement, "_for_update_arg", None) is None
+
+
+def is_plain(statement: Any) -> bool:
+    """Whether the statement is of tables and their columns alone, which the connection runs without the ORM."""
+    return "compile_state_plugin" not in getattr(statement, "_propagate_attrs", _UNKNOWN)
 
 
 def set_up_connection(connection: Any, _record: Any) -> None:

@@ -6,14 +6,16 @@ A worker needs none of them.
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
-from flask import Flask, Request, g
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response, g, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import generate_csrf
 from htmx_flask import Htmx
+
+from portal.config import JSON_PREFIXES
 
 
 class MaskedCSRF(CSRFProtect):  # type: ignore[misc]  # flask-wtf has no types
@@ -63,12 +65,20 @@ def _xor(text: bytes, mask: bytes) -> bytes:
 
 
 class CookieSessions(SecureCookieSessionInterface):
-    """Flask's sessions. A request without the cookie, such as each of the API, has an empty one at once."""
+    """Flask's sessions. A request without cookies, such as each of the API, has an empty one at once.
+
+    The API ignores cookies, so its answers don't vary by them.
+    """
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if self.get_cookie_name(app) not in request.cookies:
+        if "HTTP_COOKIE" not in request.environ:
             return self.session_class()
         return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        is_api = f"{request.path}/".startswith(JSON_PREFIXES) and request.endpoint != "api_docs.show"
+        if session or session.modified or not is_api:
+            super().save_session(app, session, response)
 
 
 login = LoginManager()

@@ -12,13 +12,15 @@ from typing import Any, Final, cast
 
 from psycopg.types.json import Jsonb
 from sqlalchemy import Column, Connection, Dialect, MetaData, Table, inspect
-from sqlalchemy.orm import InstanceState
+from sqlalchemy.orm import InstanceState, Mapper, PassiveFlag
 from sqlalchemy.orm.exc import StaleDataError
 
 MAX_ROWS: Final = 1_000
 """New rows of a table in one statement, which may have 65,535 values."""
 MAX_CHANGED: Final = 200
 """Changed rows that go with the queue. More are written by the ORM, table by table, before it."""
+
+_computed: Final[dict[Mapper[Any], tuple[str, ...]]] = {}
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ def _changes(
     changes: dict[tuple[Table, tuple[Column[Any], ...]], list[list[Any]]] = {}
     for state in states:
         attributes = state.mapper.column_attrs
-        keys = [key for key in state.committed_state if key in attributes and state.attrs[key].history.has_changes()]
+        keys = [key for key in state.committed_state if key in attributes and _has_changed(state, key)]
         if not keys:
             continue
         columns = tuple(cast(Column[Any], attributes[key].columns[0]) for key in keys)
@@ -131,7 +133,7 @@ def can_write(states: Sequence[InstanceState[Any]]) -> bool:
         return False
     for state in states:
         columns = state.mapper.column_attrs
-        if any(key not in columns and state.attrs[key].history.has_changes() for key in state.committed_state):
+        if any(key not in columns and _has_changed(state, key) for key in state.committed_state):
             return False
     return True
 
@@ -152,9 +154,17 @@ def _copied_columns(metadata: MetaData) -> frozenset[Any]:
     return frozenset(key.column for key in keys if key.onupdate == "CASCADE")
 
 
-def computed_columns(state: InstanceState[Any]) -> list[str]:
+def computed_columns(mapper: Mapper[Any]) -> tuple[str, ...]:
     """The attributes that PostgreSQL computes from others: a change makes their loaded values stale."""
-    return [prop.key for prop in state.mapper.column_attrs if getattr(prop.columns[0], "computed", None) is not None]
+    names: tuple[str, ...] | None = _computed.get(mapper)
+    if names is None:
+        computed = (prop.key for prop in mapper.column_attrs if getattr(prop.columns[0], "computed", None) is not None)
+        names = _computed[mapper] = tuple(computed)
+    return names
+
+
+def _has_changed(state: InstanceState[Any], key: str) -> bool:
+    return state.get_history(key, PassiveFlag.PASSIVE_NO_INITIALIZE).has_changes()
 
 
 def state_of(row: Any) -> InstanceState[Any]:

@@ -13,7 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal.domain import clock, permissions
 from portal.domain.permissions import Actor, Permission, Role
 from portal.errors import Forbidden, QistError
-from portal.extensions import db
 from portal.models import Merchant, User
 from portal.services import security_events
 from portal.services.accounts import api_keys, tokens
@@ -43,7 +42,7 @@ class Caller:
     signed_in_at: datetime | None = None
     """The instant of that sign-in, which an exchange of the refresh token leaves as it is."""
     business: Merchant | None = None
-    """The business of the actor's hat, as it was read with the token."""
+    """The business of a key, as it was read with it."""
     memberships: Sequence[tuple[int, str, Role]] = ()
     """All memberships of a person, by the business's id: that id, its name and the role. A key shows none."""
 
@@ -131,7 +130,7 @@ def merchant() -> Merchant:
     if merchant_id is None:
         raise Forbidden()
     business = caller().business
-    return business if business is not None else db.session.get_one(Merchant, merchant_id)
+    return business if business is not None else tokens.business(merchant_id)
 
 
 def identify() -> Caller:
@@ -157,7 +156,6 @@ def identify() -> Caller:
         True,
         family_id=sign_in.id,
         signed_in_at=sign_in.created_at,
-        business=sign_in.business if actor.merchant_id is not None else None,
         memberships=sign_in.memberships,
     )
 

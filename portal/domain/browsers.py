@@ -1,5 +1,6 @@
 """The name of a browser, from the User-Agent that it sends (RFC 9110, section 10.1.5)."""
 
+import functools
 import re
 from typing import Final
 
@@ -26,7 +27,12 @@ _SYSTEMS: Final = (
 
 def short(user_agent: str) -> str:
     """ "Firefox 128, Windows". Of a program that is no browser, its first word; "" without a User-Agent."""
-    text = "".join(character for character in user_agent[:400] if character.isprintable())
+    return _short(user_agent[:400])
+
+
+@functools.lru_cache(maxsize=512)
+def _short(user_agent: str) -> str:
+    text = "".join(character for character in user_agent if character.isprintable())
     name = next((f"{name} {found[1]}" for name, pattern in _BROWSERS if (found := re.search(pattern, text))), "")
     if not name:
         return text.split(" ", 1)[0][:MAX_LENGTH]

@@ -110,7 +110,20 @@ def first_page(query: Select[Any], order: Order, limit: int, beside: ColumnEleme
     """The statement of the first page of `fetch_in`, for an order without `has_nulls`: it may be kept."""
     if beside is not None:
         query = query.add_columns(beside)
-    return query.order_by(*_sorted(order.keys, descending=order.descending)).limit(limit + 1)
+    return sort(query, order).limit(limit + 1)
+
+
+def sort(query: Select[Any], order: Order) -> Select[Any]:
+    """The query in an order without `has_nulls`."""
+    return query.order_by(*_sorted(order.keys, descending=order.descending))
+
+
+def read_first_rows(statement: Select[Any], values: Mapping[str, Any], order: Order, limit: int) -> Page[Row[Any]]:
+    """The page of a statement of columns that `sort` has sorted, which reads one row more than `limit`.
+
+    The columns are as those of `fetch_rows`.
+    """
+    return _page(db.session.execute(statement, values).all(), order, limit)
 
 
 def read_first_page(

@@ -23,6 +23,7 @@ from portal.models.plans.installments import InstallmentStatus, settled_status
 from portal.models.plans.plans import ClosedBy, PlanStatus
 from portal.reports.plans import proposals
 from portal.reports.plans.proposals import ProposalFacts
+from portal.reports.plans.rows import PlanRow
 
 SAVED_CARD: Final = "saved_card"
 """Stands for the token of a saved method, which is private to its customer."""
@@ -234,7 +235,7 @@ def of_refunds(refund_ids: Iterable[int]) -> tuple[RefundFacts, ...]:
 
 
 def of_plan(
-    plan: Plan,
+    plan: Plan | PlanRow,
     parties: tuple[str, str],
     installments: Iterable[Installment | InstallmentFacts],
     sums: tuple[int, int],
@@ -306,7 +307,7 @@ def details_of(plan_ids: Sequence[int]) -> dict[int, tuple[list[InstallmentFacts
     """By plan: its live installments by due date, and the amounts refunded and in refunds in flight. One statement."""
     found: dict[int, tuple[list[InstallmentFacts], tuple[int, int]]] = {}
     now = clock.now()
-    for row in db.session.execute(_DETAILS, {"plan_ids": list(plan_ids)}) if plan_ids else ():
+    for row in db.session.execute(_DETAILS, {"plan_ids": list(plan_ids)}).all() if plan_ids else ():
         plan_id, refunded, refunding, part_id, number, amount, currency, due_date, paid_at, paid, credited, *rest = row
         written_off, remaining, moved, counted, disputed, held, late_at, cancelled_at = rest
         if plan_id not in found:

@@ -84,7 +84,7 @@ def _carry_out(name: str, function: Callable[[], R]) -> R:
     for attempt in range(1, MAX_ATTEMPTS + 1):
         committing = False
         try:
-            db.session.rollback()
+            session().start_again()
             info.pop(_AFTER_COMMIT, None)
             info[_RUNNING] = name
             session().start_transaction(f"{_LIMITS}; SET LOCAL qist.now = '{clock.now().isoformat()}'")

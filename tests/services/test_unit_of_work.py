@@ -57,6 +57,30 @@ def test_a_unit_of_work_commits_and_one_that_raises_rolls_back(plan_ids):
     assert not db.session.connection().in_nested_transaction()
 
 
+def test_a_unit_of_work_keeps_the_connection_of_the_reads_before_it_and_reads_rows_anew(plan_ids):
+    @unit_of_work
+    def read(plan_id):
+        plan = db.session.get_one(Plan, plan_id)
+        return plan.description, db.session.connection().connection.dbapi_connection
+
+    before = db.session.get_one(Plan, plan_ids[0])
+    driver = db.session.connection().connection.dbapi_connection
+    with db.engine.begin() as other:
+        other.execute(text("UPDATE plans SET description = 'Changed elsewhere'"))
+    assert before.description == "A cake"
+    assert read(plan_ids[0]) == ("Changed elsewhere", driver)
+
+
+def test_a_unit_of_work_forgets_changes_that_were_made_outside(plan_ids):
+    @unit_of_work
+    def read(plan_id):
+        return db.session.get_one(Plan, plan_id).description
+
+    db.session.get_one(Plan, plan_ids[0]).description = "typed, and never saved"
+    db.session.add(Plan())
+    assert read(plan_ids[0]) == description(plan_ids[0]) == "A cake"
+
+
 class TestNested:
     """A unit of work inside another raises and changes nothing: no row, no hook, and not the outer's transaction."""
 

@@ -13,7 +13,9 @@ from portal.errors import Invalid
 from portal.models import Plan
 from portal.reports import tallies
 from portal.reports.plans import plans as lists
+from portal.reports.plans import rows
 from portal.reports.plans.filters import PlanFilters
+from portal.reports.plans.rows import PlanRow
 from portal.services import row_facts
 from portal.services.adjustments import metadata
 from portal.services.plans import plans
@@ -97,7 +99,7 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
         metadata=query.metadata or {},
     )
     newest_first = query.sort == "-id"
-    page = lists.list_plan_rows(actor, filters, newest_first=newest_first, limit=query.limit, cursor=query.cursor)
+    page = rows.list_plan_rows(actor, filters, newest_first=newest_first, limit=query.limit, cursor=query.cursor)
     return (
         plan_schemas(*page.items),
         200,
@@ -121,7 +123,7 @@ def update(plan_id: int, json: schemas.MetadataChange) -> schemas.Plan:
     return plan_schemas(access.our_plan(caller().actor, plan_id))[0]
 
 
-def plan_schemas(*plans: Plan) -> list[schemas.Plan]:
+def plan_schemas(*plans: Plan | PlanRow) -> list[schemas.Plan]:
     """The schemas of plans, with their installments and their refunded amounts from one query."""
     details = row_facts.details_of([plan.id for plan in plans])
     return [schemas.plan_row(plan, *details[plan.id]) for plan in plans]

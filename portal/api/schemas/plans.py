@@ -30,6 +30,7 @@ from portal.domain.schedule import MAX_INSTALLMENTS, Interval, PlanInterval, Row
 from portal.models.plans.plans import ClosedBy, PlanStatus
 from portal.reports.plans import figures, proposals
 from portal.reports.plans.proposals import DueAmount, ProposalFacts, State
+from portal.reports.plans.rows import PlanRow
 from portal.services import row_facts
 from portal.services.plans.plans import NewPlan as NewPlanInput
 from portal.services.row_facts import InstallmentFacts, PlanFacts
@@ -190,12 +191,11 @@ def plan(facts: PlanFacts) -> Plan:
 
 
 def plan_row(
-    row: models.Plan, installments: Sequence[models.Installment | InstallmentFacts], totals: tuple[int, int]
+    row: models.Plan | PlanRow, installments: Sequence[models.Installment | InstallmentFacts], totals: tuple[int, int]
 ) -> Plan:
     """`totals`: the amounts refunded and in refunds in flight, in minor units."""
     asked = proposals.open_of(row, installments)
-    parties = row.customer.email, row.merchant.business_name
-    return plan(row_facts.of_plan(row, parties, installments, totals, asked))
+    return plan(row_facts.of_plan(row, row.parties, installments, totals, asked))
 
 
 def fields_of(facts: PlanFacts) -> dict[str, Any]:

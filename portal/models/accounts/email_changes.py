@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Select,
     String,
     Text,
+    false,
     or_,
     select,
     text,
@@ -77,10 +79,13 @@ class EmailChange(Model):
         At most one. `now` is aware.
         """
         if not identifiers.is_storable(email):
-            return select(User).where(User.holds_email(email))
+            return select(User).where(false())
+        return EmailChange.holder_of_key(identifiers.email_key(email), now)
+
+    @staticmethod
+    def holder_of_key(key: str | BindParameter[str], now: datetime | BindParameter[datetime]) -> Select["User"]:
+        """As `holder_of`, by the key of an email (identifiers.py)."""
         changed = select(EmailChange.user_id).where(
-            EmailChange.old_email_key == identifiers.email_key(email),
-            EmailChange.ended_at.is_(None),
-            EmailChange.expires_at > now,
+            EmailChange.old_email_key == key, EmailChange.ended_at.is_(None), EmailChange.expires_at > now
         )
-        return select(User).where(or_(User.holds_email(email), User.id == changed.scalar_subquery()))
+        return select(User).where(or_(User.holds_key(key), User.id == changed.scalar_subquery()))

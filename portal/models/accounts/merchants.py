@@ -1,7 +1,7 @@
 """Businesses (merchants) and their settings."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -90,13 +90,7 @@ class Merchant(Model):
     @property
     def standing(self) -> Standing:
         """The stage of the business, which limits what its members may do (domain/permissions.py)."""
-        if self.deactivated_at is not None:
-            return "deactivated"
-        if self.closed_at is not None:
-            return "closed"
-        if self.closing_at is not None:
-            return "closing"
-        return "live" if self.approved_at is not None else "draft"
+        return standing_of(self)
 
     @property
     def stage(self) -> Standing | Literal["declined"]:
@@ -107,6 +101,24 @@ class Merchant(Model):
     def _set_skeleton(self, _column: str, value: str) -> str:
         self.name_skeleton = lookalikes.skeleton(value)
         return value
+
+
+class _Instants(Protocol):
+    approved_at: Any
+    deactivated_at: Any
+    closing_at: Any
+    closed_at: Any
+
+
+def standing_of(row: _Instants) -> Standing:
+    """The standing of a business, from its row or from these columns of it."""
+    if row.deactivated_at is not None:
+        return "deactivated"
+    if row.closed_at is not None:
+        return "closed"
+    if row.closing_at is not None:
+        return "closing"
+    return "live" if row.approved_at is not None else "draft"
 
 
 Merchant.__table__.add_is_dependent_on(User.__table__)  # type: ignore[attr-defined]  # for its sequence

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     Select,
+    and_,
     bindparam,
     func,
     select,
@@ -83,30 +84,33 @@ class TokenFamily(Model):
     def sign_in() -> Select[Any]:
         """The facts of a request's sign-in, for the parameters `family_id`, `user_id` and `now` (aware), as `live`.
 
-        Beside the family and the user: the role and the business of its hat, and all memberships of the user by the
-        business's id, each with that id, the business's name and the role.
+        Columns of the family and the user, the role of its hat, all columns of the hat's business, and all memberships
+        of the user by the business's id, each with that id, the business's name and the role. It is a statement of
+        tables, which runs without the ORM.
         """
-        own, business = Membership.__table__.alias(), Merchant.__table__.alias()
-        one = func.json_build_array(own.c.merchant_id, business.c.business_name, own.c.role)
+        family, user = TokenFamily.__table__, User.__table__
+        hat, business = Membership.__table__, Merchant.__table__
+        own, theirs = hat.alias(), business.alias()
+        one = func.json_build_array(own.c.merchant_id, theirs.c.business_name, own.c.role)
         memberships = (
             select(func.json_agg(aggregate_order_by(one, own.c.merchant_id), type_=JSON))
-            .select_from(own.join(business, business.c.id == own.c.merchant_id))
-            .where(own.c.user_id == TokenFamily.user_id)
+            .select_from(own.join(theirs, theirs.c.id == own.c.merchant_id))
+            .where(own.c.user_id == family.c.user_id)
             .scalar_subquery()
         )
-        user = User.id, User.username, User.email, User.email_proven_at, User.registered_as
+        of_hat = and_(hat.c.user_id == family.c.user_id, hat.c.merchant_id == family.c.merchant_id)
+        accounts = family.join(user, user.c.id == family.c.user_id).outerjoin(hat, of_hat)
+        facts = user.c.username, user.c.email, user.c.email_proven_at, user.c.registered_as, hat.c.role
         return (
-            select(TokenFamily.created_at, *user, Membership.role, Merchant, memberships.label("memberships"))
-            .join(TokenFamily.user)
-            .outerjoin(TokenFamily.membership)
-            .outerjoin(Merchant, Merchant.id == Membership.merchant_id)
+            select(family.c.created_at.label("signed_in_at"), *facts, memberships.label("memberships"), *business.c)
+            .select_from(accounts.outerjoin(business, business.c.id == hat.c.merchant_id))
             .where(
-                TokenFamily.id == bindparam("family_id"),
-                TokenFamily.user_id == bindparam("user_id"),
-                TokenFamily.ended_at.is_(None),
-                TokenFamily.expires_at > bindparam("now"),
-                User.deactivated_at.is_(None),
-                User.password_hash.is_not(None),
+                family.c.id == bindparam("family_id"),
+                family.c.user_id == bindparam("user_id"),
+                family.c.ended_at.is_(None),
+                family.c.expires_at > bindparam("now"),
+                user.c.deactivated_at.is_(None),
+                user.c.password_hash.is_not(None),
             )
         )
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from flask_login import UserMixin
 from sqlalchemy import (
+    BindParameter,
     Boolean,
     CheckConstraint,
     ColumnElement,
@@ -163,7 +164,12 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     @staticmethod
     def holds_email(typed: str) -> ColumnElement[bool]:
         """The proven account or the record with this email, at most one. A registration holds no email."""
-        return and_(User.has_email(typed), or_(User.email_proven_at.is_not(None), User.password_hash.is_(None)))
+        return User.holds_key(identifiers.email_key(typed)) if identifiers.is_storable(typed) else false()
+
+    @staticmethod
+    def holds_key(key: str | BindParameter[str]) -> ColumnElement[bool]:
+        """As `holds_email`, by the key of an email (identifiers.py)."""
+        return and_(User.email_key == key, or_(User.email_proven_at.is_not(None), User.password_hash.is_(None)))
 
     @staticmethod
     def is_registration() -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -48,7 +48,52 @@ CLOSED_BY: tuple[ClosedBy, ...] = get_args(ClosedBy)
 """Why a plan is closed: it is paid, or was cancelled or credited whole, written off, or refunded whole."""
 
 
-class Plan(Model):
+class PlanRules:
+    """Facts that follow from the columns of a plan, for its row of the session and for columns that were read alone."""
+
+    if TYPE_CHECKING:
+        state: Any
+        next_late_at: Any
+        counted: Any
+        accepted_at: Any
+        disputed_at: Any
+        withdrawal_days: Any
+        delivered_at: Any
+        created_at: Any
+        time_zone: Any
+
+    @property
+    def status(self) -> PlanStatus:
+        """active, overdue, completed or cancelled, at the present instant."""
+        if self.state == "active" and self.next_late_at is not None and self.next_late_at <= clock.now():
+            return "overdue"
+        return cast(PlanState, self.state)
+
+    @property
+    def is_asked(self) -> bool:
+        """The plan waits for its customer's acceptance."""
+        return self.state == "active" and not self.counted
+
+    @property
+    def may_dispute(self) -> bool:
+        """The customer may say that the plan is not theirs: once, before they accept it."""
+        return self.state == "active" and self.accepted_at is None and self.disputed_at is None
+
+    @property
+    def withdrawal_ends_at(self) -> datetime | None:
+        """The instant until which the customer may withdraw; None without that right."""
+        if not self.withdrawal_days or self.delivered_at is not None or self.state != "active":
+            return None
+        day = clock.local_date(self.created_at, self.time_zone) + timedelta(days=self.withdrawal_days + 1)
+        return clock.midnight(day, self.time_zone)
+
+    @property
+    def today(self) -> date:
+        """The local date in the plan's time zone, the calendar of its due dates."""
+        return clock.today(self.time_zone)
+
+
+class Plan(PlanRules, Model):
     """A purchase of `total` minor units in installments.
 
     `state` is stored. The status `overdue` is computed from `next_late_at`. `next_due_on` is the date of the oldest
@@ -229,13 +274,6 @@ class Plan(Model):
     )
 
     @property
-    def status(self) -> PlanStatus:
-        """active, overdue, completed or cancelled, at the present instant."""
-        if self.state == "active" and self.next_late_at is not None and self.next_late_at <= clock.now():
-            return "overdue"
-        return self.state
-
-    @property
     def statuses(self) -> "list[InstallmentStatus]":
         """The statuses of its installments, in their order."""
         if self.listed_installments:
@@ -250,27 +288,9 @@ class Plan(Model):
         return sum(installment.remaining for installment in self.installments)
 
     @property
-    def is_asked(self) -> bool:
-        """The plan waits for its customer's acceptance."""
-        return self.state == "active" and not self.counted
-
-    @property
-    def may_dispute(self) -> bool:
-        """The customer may say that the plan is not theirs: once, before they accept it."""
-        return self.state == "active" and self.accepted_at is None and self.disputed_at is None
-
-    @property
-    def withdrawal_ends_at(self) -> datetime | None:
-        """The instant until which the customer may withdraw; None without that right."""
-        if not self.withdrawal_days or self.delivered_at is not None or self.state != "active":
-            return None
-        day = clock.local_date(self.created_at, self.time_zone) + timedelta(days=self.withdrawal_days + 1)
-        return clock.midnight(day, self.time_zone)
-
-    @property
-    def today(self) -> date:
-        """The local date in the plan's time zone, the calendar of its due dates."""
-        return clock.today(self.time_zone)
+    def parties(self) -> tuple[str, str]:
+        """The customer's email and the business's name."""
+        return self.customer.email, self.merchant.business_name
 
     @staticmethod
     def has_status(status: str, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:

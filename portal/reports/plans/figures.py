@@ -5,6 +5,7 @@ Pages, confirmations, files and the API take both from here. Labels are in porta
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Label, func, select
@@ -14,6 +15,7 @@ from portal.models import Installment, Payment, Plan
 
 SUMMED: Final = ("paid", "credited", "written_off", "remaining")
 """Amounts of a plan that are the sum of the column of the same name over its installments."""
+_summed: Final = attrgetter(*SUMMED)
 SHOWN: Final = ("total", "credited", "paid", "refunded", "refunding", "written_off", "remaining")
 """The figures of PlanFigures on a plan's page and in a confirmation, in their order."""
 
@@ -45,8 +47,8 @@ class PlanFigures:
 
 def sums(installments: Iterable[Any]) -> dict[str, int]:
     """The amounts of SUMMED over these installments of one plan: rows, or snapshots with the same names."""
-    rows = list(installments)
-    return {name: sum(getattr(row, name) for row in rows) for name in SUMMED}
+    columns = list(zip(*map(_summed, installments), strict=True)) or [()] * len(SUMMED)
+    return dict(zip(SUMMED, map(sum, columns), strict=True))
 
 
 def sum_columns() -> list[Label[Any]]:

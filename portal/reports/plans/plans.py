@@ -33,7 +33,6 @@ UNOPENED_AFTER: Final = timedelta(days=2)
 OF_DISPUTES: Final = (PlanDisputed.kind, DisputeAnswered.kind, DisputeUpheld.kind, DisputeEnded.kind)
 _NEWEST: Final = Order((Plan.id,), descending=True)
 _OLDEST: Final = Order((Plan.id,))
-_PARTIES: Final = joinedload(Plan.merchant), joinedload(Plan.customer), joinedload(Plan.open_proposal)
 
 
 def list_plans(
@@ -52,7 +51,7 @@ def list_plans(
     """
     order = order or (_NEWEST if newest_first else _OLDEST)
     column = tally.column if tally is not None else None
-    if cursor is None and order.is_plain and _is_common(filters):
+    if cursor is None and order.is_plain and is_common(filters):
         has_tally = column is not None
         statement = _first_plans(stand_in(actor), filters, order, limit, has_tally=has_tally)
         return paging.read_first_page(statement, values_of(actor), order, limit, has_beside=has_tally)
@@ -68,7 +67,7 @@ def list_plans(
     return Page([rows[row.id] for row in page.items], page.next_cursor, page.prev_cursor)
 
 
-def _is_common(filters: PlanFilters) -> bool:
+def is_common(filters: PlanFilters) -> bool:
     """Few values that a page offers, and nothing typed: the statement may be kept."""
     offered = {name: getattr(filters, name) for name in ("status", "disputed", "closed_by", "currency")}
     return filters == replace(ALL_PLANS, **offered)
@@ -96,14 +95,6 @@ def find_sorted(actor: Actor, filters: PlanFilters, order: Order) -> Select[Plan
     query = find_plans(actor, filters)
     theirs = and_(Customer.merchant_id == Plan.merchant_id, Customer.user_id == Plan.customer_id)
     return query.join(Customer, theirs) if order.lead else query
-
-
-def list_plan_rows(
-    actor: Actor, filters: PlanFilters, *, newest_first: bool, limit: int, cursor: str | None
-) -> Page[Plan]:
-    """As `list_plans`, sorted by id, without the installments."""
-    order = Order((Plan.id,), descending=newest_first)
-    return paging.fetch_in(find_plans(actor, filters).options(*_PARTIES), order, limit=limit, cursor=cursor)
 
 
 def tally_plans(actor: Actor, filters: PlanFilters) -> PageTally:

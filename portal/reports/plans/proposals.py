@@ -10,6 +10,7 @@ from sqlalchemy import select
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Installment, Plan, RescheduleProposal
+from portal.reports.plans.rows import PlanRow
 
 State = Literal["open", "accepted", "declined", "withdrawn", "lapsed", "void"]
 """An open proposal whose time ran out is "lapsed", and one whose plan changed meanwhile is "void"."""
@@ -54,18 +55,18 @@ def newest(plan: Plan) -> ProposalFacts | None:
     return facts(row, plan) if row is not None else None
 
 
-def open_of(plan: Plan, rows: Sequence[Any] | None = None) -> ProposalFacts | None:
-    """The proposal that the customer may answer now; None without one. Reads the plan's loaded relationships.
+def open_of(plan: Plan | PlanRow, rows: Sequence[Any]) -> ProposalFacts | None:
+    """The proposal that the customer may answer now; None without one. Reads the plan's loaded proposal.
 
-    `rows` are its installments, as rows or snapshots; those of the relationship without them.
+    `rows` are its installments, as rows or snapshots.
     """
     if plan.open_proposal is None:
         return None
-    found = facts(plan.open_proposal, plan, plan.installments if rows is None else rows)
+    found = facts(plan.open_proposal, plan, rows)
     return found if found.state == "open" else None
 
 
-def facts(row: RescheduleProposal, plan: Plan, rows: Sequence[Any] | None = None) -> ProposalFacts:
+def facts(row: RescheduleProposal, plan: Plan | PlanRow, rows: Sequence[Any] | None = None) -> ProposalFacts:
     """The facts of a proposal. `rows` are the plan's installments, read now without them."""
     before, after = before_and_after(row)
     return ProposalFacts(
@@ -82,7 +83,7 @@ def facts(row: RescheduleProposal, plan: Plan, rows: Sequence[Any] | None = None
     )
 
 
-def state_of(row: RescheduleProposal, plan: Plan, rows: Sequence[Any] | None = None) -> State:
+def state_of(row: RescheduleProposal, plan: Plan | PlanRow, rows: Sequence[Any] | None = None) -> State:
     """The state now. An open proposal is void if another amount, day or customer takes part by now."""
     if row.outcome is not None:
         return row.outcome

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, replace
+from typing import Final
 
 from flask import current_app
 from sqlalchemy import select, update
@@ -13,10 +14,23 @@ from portal.domain.permissions import Actor, Hat
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import EmailChange, Membership, Merchant, User
+from portal.reports.parameters import KEY, MERCHANT, NOW
 from portal.services import emails, mail_limits, security_events
 from portal.services.accounts import api_keys, merchant_settings, operators, passwords, registrations, sessions
 from portal.services.accounts.merchant_settings import Settings
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
+
+_OWNER: Final = (
+    select(Membership.user_id)
+    .where(Membership.user_id == User.id, Membership.merchant_id == MERCHANT, Membership.role == "owner")
+    .exists()
+)
+_LOCKED_HOLDER: Final = (
+    EmailChange.holder_of_key(KEY, NOW)
+    .add_columns(_OWNER)
+    .with_for_update(of=User, read=True, key_share=True)
+    .execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +264,8 @@ def _holder_of(email: str) -> User | None:
 
 def _locked_holder_of(email: str, merchant_id: int | None) -> tuple[User | None, bool]:
     """The holder, locked against an erasure, and whether they own the business."""
-    owner = Membership.user_id == User.id, Membership.merchant_id == merchant_id, Membership.role == "owner"
-    query = EmailChange.holder_of(email, clock.now()).add_columns(select(Membership.user_id).where(*owner).exists())
-    query = query.with_for_update(of=User, read=True, key_share=True).execution_options(populate_existing=True)
-    row = db.session.execute(query).first()
+    values = {"key": identifiers.email_key(email), "now": clock.now(), "merchant_id": merchant_id}
+    row = db.session.execute(_LOCKED_HOLDER, values).first()
     return (None, False) if row is None else (row[0], row[1])
 
 

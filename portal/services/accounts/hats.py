@@ -6,7 +6,7 @@ A browser's session and an API token each have one hat. The hat and the membersh
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload
 
 from portal.domain import clock, permissions
@@ -19,6 +19,13 @@ from portal.services.unit_of_work import unit_of_work
 Choice = int | Literal["default"] | None
 """The id of a business; None: the customer's hat; "default": the hat of registration."""
 DEFAULT: Final = "default"
+_LOCKED_BUSINESS: Final = (
+    select(Merchant, Membership.role)
+    .join(Membership, Membership.merchant_id == Merchant.id)
+    .where(Merchant.id == bindparam("merchant_id"), Membership.user_id == bindparam("user_id"))
+    .with_for_update(of=(Merchant, Membership), read=True)
+    .execution_options(populate_existing=True)
+)
 
 
 class ChooseMerchant(Invalid):
@@ -97,14 +104,7 @@ def lock_business(actor: Actor, permission: Permission) -> Merchant:
     if actor.key_id is not None:
         confirm(actor, permission)
         return db.session.get_one(Merchant, merchant_id, with_for_update={"read": True}, populate_existing=True)
-    query = (
-        select(Merchant, Membership.role)
-        .join(Membership, Membership.merchant_id == Merchant.id)
-        .where(Merchant.id == merchant_id, Membership.user_id == actor.user_id)
-        .with_for_update(of=(Merchant, Membership), read=True)
-        .execution_options(populate_existing=True)
-    )
-    row = db.session.execute(query).first()
+    row = db.session.execute(_LOCKED_BUSINESS, {"merchant_id": merchant_id, "user_id": actor.user_id}).first()
     if row is None or permission not in OF_ROLE[row.role]:
         raise Forbidden()
     return row[0]

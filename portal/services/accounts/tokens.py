@@ -16,14 +16,17 @@ from typing import Any, Final, Literal
 
 from flask import current_app
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm.util import identity_key
 
 from portal.domain import clock, permissions
 from portal.domain.identifiers import MAX_ID
-from portal.domain.permissions import Actor, Hat, Role
+from portal.domain.permissions import Actor, Hat, Role, Standing
 from portal.domain.tokens import derive, digest
 from portal.errors import QistError
-from portal.extensions import db
+from portal.extensions import db, session
 from portal.models import Merchant, RefreshToken, TokenFamily, User
+from portal.models.accounts.merchants import standing_of
+from portal.models.loaded import loaded
 from portal.services import security_events
 from portal.services.accounts import hats
 from portal.services.unit_of_work import unit_of_work
@@ -43,6 +46,9 @@ LEEWAY: Final = timedelta(seconds=5)
 
 MAX_KNOWN: Final = 4096
 """Verified tokens whose claims a process remembers."""
+
+_BUSINESS: Final = "business"
+_COLUMNS: Final = tuple(column.key for column in Merchant.__table__.c)
 
 _known: Final[dict[tuple[bytes, tuple[bytes, ...]], dict[str, Any]]] = {}
 
@@ -83,7 +89,8 @@ class SignIn:
     user: Account
     created_at: datetime
     role: Role | None
-    business: Merchant | None
+    merchant_id: int | None
+    standing: Standing | None
     memberships: list[tuple[int, str, Role]]
 
     @property
@@ -191,9 +198,27 @@ def find(token: str) -> SignIn:
     row = db.session.execute(TokenFamily.sign_in(), values).one_or_none()
     if row is None:
         raise BadToken()
-    created_at, user_id, username, email, proven_at, registered_as, role, business, memberships = row
-    user = Account(user_id, username, email, proven_at is not None, registered_as)
-    return SignIn(claims.family_id, user, created_at, role, business, [tuple(each) for each in memberships or ()])
+    signed_in_at, username, email, proven_at, registered_as, role, memberships, *business = row
+    user = Account(claims.user_id, username, email, proven_at is not None, registered_as)
+    if row.id is not None:
+        session().known[_BUSINESS, row.id] = business
+    return SignIn(
+        claims.family_id,
+        user,
+        signed_in_at,
+        role,
+        merchant_id=row.id,
+        standing=None if row.id is None else standing_of(row),
+        memberships=[tuple(each) for each in memberships or ()],
+    )
+
+
+def business(merchant_id: int) -> Merchant:
+    """The business of a hat: as it was read with the sign-in, until a transaction opens, and read again after."""
+    values = session().known.pop((_BUSINESS, merchant_id), None)
+    if values is None or db.session.identity_map.get(identity_key(Merchant, merchant_id)) is not None:
+        return db.session.get_one(Merchant, merchant_id)
+    return loaded(Merchant, dict(zip(_COLUMNS, values, strict=True)))
 
 
 def actor_of(sign_in: SignIn) -> Actor:
@@ -201,8 +226,8 @@ def actor_of(sign_in: SignIn) -> Actor:
     user = sign_in.user
     if not user.is_proven:
         return permissions.unproven(user.id)
-    if sign_in.role is not None and sign_in.business is not None:
-        return permissions.member(user.id, sign_in.business.id, sign_in.role, sign_in.business.standing)
+    if sign_in.role is not None and sign_in.merchant_id is not None and sign_in.standing is not None:
+        return permissions.member(user.id, sign_in.merchant_id, sign_in.role, sign_in.standing)
     return permissions.operator(user.id) if user.is_operator else permissions.customer(user.id)
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, insert, select
 
 from portal.domain import clock, money, permissions, schedule, typed_text
 from portal.domain.events import PlanOpened
@@ -12,16 +12,29 @@ from portal.domain.money import Money
 from portal.domain.permissions import Actor
 from portal.domain.schedule import PlanInterval, Row
 from portal.errors import Fault, Invalid, Refused
-from portal.extensions import db
+from portal.extensions import db, session
 from portal.models import Installment, Merchant, Plan
+from portal.models.loaded import loaded
 from portal.services import events, ledger, mail_limits, row_facts
 from portal.services.accounts import accounts, hats
 from portal.services.idempotency import RequestKey
 from portal.services.plans import agreement, invitations, notices, pairs, plan_lock
 from portal.services.results import Result
-from portal.services.row_facts import PlanFacts
+from portal.services.row_facts import InstallmentFacts, PlanFacts
 from portal.services.text_faults import OwnData, own_data_faults, text_faults
 from portal.services.unit_of_work import unit_of_work
+
+_COLUMNS: Final = {Plan.__mapper__.get_property_by_column(column).key: column.name for column in Plan.__table__.c}
+"""The names of the columns, by attribute."""
+_INSERT: Final = insert(cast(Table, Plan.__table__)).returning(Plan.__table__.c.id)
+_INSERT_INSTALLMENTS: Final = """
+parts# AS (
+    INSERT INTO installments (plan_id, merchant_id, customer_id, currency, counted, paid, credited, written_off,
+        number, due_date, late_on, late_at, amount)
+    SELECT %s, %s, %s, %s, %s, 0, 0, 0, *
+    FROM unnest(%s::smallint[], %s::date[], %s::date[], %s::timestamptz[], %s::bigint[])
+    RETURNING id, number
+)"""
 
 OF_TODAY: Final = frozenset({"date_in_past", "date_after_deposit"})
 """The faults that depend on the day. The repeat of a plan that was made does not have them."""
@@ -129,7 +142,7 @@ def open_inside(
     now, asks = clock.now(), pair.accepted_at is None and agreement.is_required()
     rows = schedule_of(new, today)
     first = min(row.due_date for row in rows)
-    plan = Plan(
+    plan = _insert(
         merchant_id=merchant_id,
         customer_id=customer.id,
         description=typed_text.read(new.description),
@@ -152,10 +165,6 @@ def open_inside(
         created_at=now,
         updated_at=now,
     )
-    db.session.add(plan)
-    db.session.flush()
-    installments = installments_of(plan, rows)
-    db.session.add_all(installments)
     if plan.counted:
         ledger.book_plan(plan, by=actor.user_id)
     opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
@@ -164,9 +173,49 @@ def open_inside(
         notices.tell_customer("plan_made", plan)
     else:
         invitations.invite(plan, by=actor.user_id)
-    db.session.flush()
-    installments.sort(key=lambda row: (row.due_date, row.number))
-    return PlanCreated(row_facts.of_plan(plan, (customer.email, merchant.business_name), installments, (0, 0)))
+    parts = _insert_installments(plan, rows)
+    return PlanCreated(row_facts.of_plan(plan, (customer.email, merchant.business_name), parts, (0, 0)))
+
+
+def _insert(**values: Any) -> Plan:
+    """The new row, in the session. The ORM would take four times as long to insert it."""
+    row = dict.fromkeys(_COLUMNS) | {"state": "active", "disputed": False} | values
+    plan_id = db.session.execute(_INSERT, {_COLUMNS[name]: value for name, value in values.items()}).scalar_one()
+    return loaded(Plan, row | {"id": plan_id})
+
+
+def _insert_installments(plan: Plan, rows: list[Row]) -> list[InstallmentFacts]:
+    """Insert the installments together with what waits in the queue. Returns them by due date."""
+    late = [schedule.late_at(row.due_date, plan.grace_days, plan.time_zone) for row in rows]
+    columns: list[list[Any]] = [
+        [row.number for row in rows],
+        [row.due_date for row in rows],
+        [schedule.late_on(row.due_date, plan.grace_days) for row in rows],
+        late,
+        [row.amount for row in rows],
+    ]
+    of_plan = plan.id, plan.merchant_id, plan.customer_id, plan.currency, plan.counted
+    session().queue.add_part(_INSERT_INSTALLMENTS, (*of_plan, *columns))
+    ids = session().write_queue("(SELECT json_object_agg(number, id) FROM parts#)")
+    now = clock.now()
+    facts = [
+        InstallmentFacts(
+            id=ids[str(row.number)],
+            plan_id=plan.id,
+            number=row.number,
+            amount=row.amount,
+            currency=plan.currency,
+            due_date=row.due_date,
+            status="late" if plan.counted and late_at <= now else "pending",
+            paid_at=None,
+            paid=0,
+            credited=0,
+            written_off=0,
+            remaining=row.amount,
+        )
+        for row, late_at in zip(rows, late, strict=True)
+    ]
+    return sorted(facts, key=lambda row: (row.due_date, row.number))
 
 
 def _check_standing(merchant: Merchant) -> None:

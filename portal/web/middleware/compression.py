@@ -64,7 +64,8 @@ def compress(response: Response) -> Response:
         return response
     if "Content-Encoding" in response.headers:
         return response
-    response.vary.add("Accept-Encoding")
+    if response.headers.setdefault("Vary", "Accept-Encoding") != "Accept-Encoding":
+        response.vary.add("Accept-Encoding")
     coding = coding_of(request.environ)
     if coding is None or _is_secret():
         return response

@@ -18,8 +18,10 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import RefreshToken, TokenFamily, User
 from portal.services.accounts import accounts, tokens
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.accounts.tokens import BadToken, Pair
 from tests.fixtures import people
+from tests.fixtures.query_log import round_trips
 
 NOON = "2026-11-23T12:00:00Z"
 
@@ -244,3 +246,27 @@ def test_forged_and_malformed_tokens_are_refused(omar: int) -> None:
                 read(token)
     assert works(pair)
     assert db.session.scalars(db.select(TokenFamily.ended_at)).all() == [None]
+
+
+def rename(amal: int) -> None:
+    settings = Settings("Amal's Patisserie", "Asia/Riyadh", 2, "SAR")
+    accounts.update_merchant(people.actor_of(amal), settings)
+
+
+def test_the_business_of_a_sign_in_is_not_read_again_until_something_was_written(app: Flask, amal: int) -> None:
+    pair = tokens.start(amal)
+    db.session.rollback()
+    with round_trips(app) as trips:
+        sign_in = tokens.find(pair.access)
+        business = tokens.business(amal)
+        assert (business.id, business.home_currency, business.standing) == (amal, "SAR", sign_in.standing)
+        assert tokens.business(amal) is business
+        assert len(trips.statements) == 1
+    rename(amal)
+    assert (tokens.business(amal).business_name, tokens.business(amal).grace_days) == ("Amal's Patisserie", 2)
+
+
+def test_a_business_is_read_again_if_a_unit_of_work_ran_after_the_sign_in(amal: int) -> None:
+    tokens.find(tokens.start(amal).access)
+    rename(amal)
+    assert tokens.business(amal).business_name == "Amal's Patisserie"

@@ -36,6 +36,7 @@ SLOW: Final = 2.0
 BOUNCES_AT_ONCE: Final = 100
 """Charges to the bouncing cards that one call reverses at most, and disputes that it wins."""
 
+_CHARGE: Final = insert(charges).on_conflict_do_nothing(index_elements=["key"]).returning(*charges.c)
 _CHANGED_AT: Final = func.coalesce(charges.c.reversed_at, charges.c.created_at)
 _REVERSALS: Final = f"""SELECT FROM gateway_charges
     WHERE told_at IS NULL AND (reversed_at IS NOT NULL OR wins_back IS NOT NULL)
@@ -88,19 +89,17 @@ class SimulatedGateway:
             code = None if effect in ("charged", "lost_charged", "slow") else effect
             with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 new = connection.execute(
-                    insert(charges)
-                    .values(
-                        key=key,
-                        amount=amount,
-                        currency=currency,
-                        token=card.token if card else token,
-                        outcome="declined" if code else "charged",
-                        decline_code=code,
-                        reference=_reference("ch"),
-                        created_at=clock.now(),
-                    )
-                    .on_conflict_do_nothing(index_elements=["key"])
-                    .returning(*charges.c)
+                    _CHARGE,
+                    {
+                        "key": key,
+                        "amount": amount,
+                        "currency": currency,
+                        "token": card.token if card else token,
+                        "outcome": "declined" if code else "charged",
+                        "decline_code": code,
+                        "reference": _reference("ch"),
+                        "created_at": clock.now(),
+                    },
                 ).one_or_none()
                 row = new or connection.execute(_query(charges, key)).one()
         except SQLAlchemyError:
