@@ -65,6 +65,7 @@ def measured(scene: Scene) -> list[Row]:
         "dashboard, page": Request("GET", "/dashboard", business),
         "plans, page": Request("GET", "/plans", business),
         "plans, searched": Request("GET", "/plans?search=order+1234", business),
+        "plans, many found": Request("GET", "/plans?search=order+12", business),
         "plans, completed": Request("GET", "/plans?status=completed", business),
         "installments, late": Request("GET", "/installments?status=late", business),
         "customers": Request("GET", "/customers", business),

@@ -6,15 +6,20 @@ Several words are all looked for, in any order. Digits find phone numbers, numbe
 """
 
 import re
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     BindParameter,
     ColumnElement,
+    Engine,
     Select,
+    Text,
     and_,
     any_,
     collate,
@@ -23,6 +28,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     true,
     union,
 )
@@ -40,10 +46,38 @@ MAX_WORDS: Final = 8
 """Words of what was typed that are looked for."""
 MANY: Final = LIMIT
 """As many matching plans are named to the lists of plans and payments; beyond that, the lists ask row by row."""
+MAX_CANDIDATES: Final = 200_000
+"""As many plans are named to the lists that then ask those rows; beyond that, they ask each row that they pass."""
+MAX_PEOPLE: Final = 2_000
+"""As many matching customers are named; beyond that, the customer of each plan is asked."""
+_KEPT_SECONDS: Final = 600.0
+"""How long a process remembers the grams that are too common, which change as slowly as a shop grows."""
+_COMMON: Final = text("""
+    SELECT hash
+    FROM pg_stats JOIN pg_class ON pg_class.oid = CAST('plan_grams' AS regclass),
+         ROWS FROM (unnest(CAST(CAST(most_common_elems AS text) AS bigint[])), unnest(most_common_elem_freqs))
+         AS common (hash, freq)
+    WHERE tablename = relname AND CAST(quote_ident(schemaname) AS regnamespace) = relnamespace AND attname = 'grams'
+      AND freq * reltuples > :limit AND hash IS NOT NULL
+""")
+_kept: Final[WeakKeyDictionary[Engine, tuple[float, frozenset[int]]]] = WeakKeyDictionary()
 _PHONE: Final = re.compile(r"[+0-9 ().-]+")
 _SMALL: Final = "pg_c_utf8"
 """The collation whose lower() the grams use."""
 _OF_PLAN: Final = Plan.description, Plan.external_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The plans that match: their `ids`, or None for more than MANY.
+
+    `candidates` is an array of ids, as text, that all of them are among; None for more than MAX_CANDIDATES. `people`
+    are the customers that match; None for more than MAX_PEOPLE.
+    """
+
+    ids: Sequence[int] | None
+    candidates: str | None = None
+    people: Sequence[int] | None = None
 
 
 def customers(merchant_id: int, typed: str) -> ColumnElement[bool]:
@@ -78,15 +112,18 @@ def customer_ids(merchant_id: int, typed: str) -> Select[int]:
 
 def plans(merchant_id: int, typed: str) -> ColumnElement[bool]:
     """The plans whose customer, description or own number match, and those with this number or this total."""
-    ids = _few_plans(merchant_id, typed)
-    return Plan.id == any_(_ids(ids)) if ids is not None else _matches(merchant_id, typed)
+    found = _find_plans(merchant_id, typed)
+    if found.ids is not None:
+        return Plan.id == any_(_ids(found.ids))
+    matches = _matches(merchant_id, typed, found.people)
+    return matches if found.candidates is None else and_(Plan.id == any_(_array(found.candidates)), matches)
 
 
 def finds_many(merchant_id: int | None, typed: str | None) -> bool:
     """Whether more than MANY plans of this business match. To count their rows would take as long as to read them."""
     if merchant_id is None or typed is None or not typed.strip():
         return False
-    return _few_plans(merchant_id, typed) is None
+    return _find_plans(merchant_id, typed).ids is None
 
 
 def installments(merchant_id: int, typed: str) -> ColumnElement[bool]:
@@ -117,12 +154,14 @@ def _of_plans(
     currency: Any,
 ) -> ColumnElement[bool]:
     """The rows of plans that match, and those of the typed amount, of either sign, in the home currency."""
-    ids = _few_plans(merchant_id, typed)
-    if ids is not None:
-        of_plans = table.plan_id == any_(_ids(ids))
+    found = _find_plans(merchant_id, typed)
+    if found.ids is not None:
+        of_plans = table.plan_id == any_(_ids(found.ids))
     else:
-        plan = select(_matches(merchant_id, typed)).where(Plan.id == table.plan_id)
+        plan = select(_matches(merchant_id, typed, found.people)).where(Plan.id == table.plan_id)
         of_plans = plan.correlate(table).scalar_subquery().is_(True)
+        if found.candidates is not None:
+            of_plans = and_(_among(table.plan_id, _array(found.candidates)), of_plans)
     amounts = _minor(merchant_id, typed)
     if not amounts:
         return of_plans
@@ -138,23 +177,78 @@ def labelled(merchant_id: int, metadata: Mapping[str, str]) -> ColumnElement[boo
     return Plan.id.in_(found)
 
 
-def _few_plans(merchant_id: int, typed: str) -> Sequence[int] | None:
-    """The ids of the matching plans; None if they are more than MANY. Read once until the session writes.
-
-    Each way to match is a range of an index of its own, of which at most one row more than MANY is read.
-    """
+def _find_plans(merchant_id: int, typed: str) -> _Found:
+    """The matching plans. Read once until the session writes."""
     known = session().known
     key = "matching plans", merchant_id, typed.strip()
     if key not in known:
-        ids = _read_plans(merchant_id, typed)
-        known[key] = ids if len(ids) <= MANY else None
-    return cast(Sequence[int] | None, known[key])
+        known[key] = _read_plans(merchant_id, typed)
+    return cast(_Found, known[key])
 
 
-def _read_plans(merchant_id: int, typed: str) -> Sequence[int]:
+def _read_plans(merchant_id: int, typed: str) -> _Found:
+    """Name the candidates by their grams, and look at each. If they are too many, read MANY matching plans and one."""
     words = _words(typed)
     if not words:
-        return []
+        return _Found([])
+    found = db.session.scalars(customer_ids(merchant_id, typed).limit(MAX_PEOPLE + 1)).all()
+    people = found if len(found) <= MAX_PEOPLE else None
+    candidates = None if people is None else _candidates(merchant_id, typed, people)
+    if candidates is None:
+        ids = db.session.scalars(_first_matches(merchant_id, typed)).all()
+    else:
+        named = select(Plan.id).where(Plan.merchant_id == merchant_id, Plan.id == any_(_array(candidates)))
+        ids = db.session.scalars(named.where(_matches(merchant_id, typed, people)).limit(MANY + 1)).all()
+    return _Found(ids if len(ids) <= MANY else None, candidates, people)
+
+
+def _candidates(merchant_id: int, typed: str, people: Sequence[int]) -> str | None:
+    """The plans that may match, and all that do, as an array; None for more than MAX_CANDIDATES."""
+    words = _words(typed)
+    grams = _telling_grams(merchant_id, words)
+    if not grams:
+        return None
+    own = select(PlanGrams.plan_id.label("id")).where(PlanGrams.merchant_id == merchant_id)
+    ways = [own.where(PlanGrams.grams.contains(_hashes(merchant_id, grams)))]
+    totals = (_hashes(merchant_id, [f"={total}"]) for total in _minor(merchant_id, typed))
+    ways += [own.where(PlanGrams.grams.contains(total)) for total in totals]
+    plan = select(Plan.id).where(Plan.merchant_id == merchant_id)
+    if (number := _number(words)) is not None:
+        ways.append(plan.where(Plan.id == number))
+    if people:
+        ways.append(plan.where(Plan.customer_id == any_(_ids(people))))
+    found = union(*(way.limit(MAX_CANDIDATES + 1) for way in ways)).subquery()
+    ids = sql_cast(func.coalesce(func.array_agg(found.c.id), literal([], ARRAY(BigInteger))), Text)
+    count, candidates = db.session.execute(select(func.count(), ids).select_from(found)).one()
+    return str(candidates) if count <= MAX_CANDIDATES else None
+
+
+def _telling_grams(merchant_id: int, words: Sequence[str]) -> list[str]:
+    """The grams of the words, without those of more than MAX_CANDIDATES plans: to intersect these costs most."""
+    grams = list(dict.fromkeys(gram for word in words for gram in _grams(word)))
+    common = _common_hashes()
+    if not common:
+        return grams
+    hashes = db.session.execute(select(_hashes(merchant_id, grams))).scalar_one()
+    return [gram for gram, number in zip(grams, hashes, strict=True) if number not in common]
+
+
+def _common_hashes() -> frozenset[int]:
+    """The hashes of grams in more than MAX_CANDIDATES plans, as PostgreSQL knew when it last analyzed the table."""
+    now = time.monotonic()
+    expires_at, hashes = _kept.get(db.engine, (now, frozenset()))
+    if expires_at <= now:
+        hashes = frozenset(db.session.scalars(_COMMON, {"limit": MAX_CANDIDATES}))
+        _kept[db.engine] = now + _KEPT_SECONDS, hashes
+    return hashes
+
+
+def _first_matches(merchant_id: int, typed: str) -> Select[int]:
+    """The ids of matching plans, of which at most one more than MANY is read.
+
+    Each way to match is a range of an index of its own.
+    """
+    words = _words(typed)
     number, totals = _number(words), _minor(merchant_id, typed)
     with_grams = select(Plan.id).join(PlanGrams, PlanGrams.plan_id == Plan.id)
     with_grams = with_grams.where(Plan.merchant_id == merchant_id, PlanGrams.merchant_id == merchant_id)
@@ -169,11 +263,11 @@ def _read_plans(merchant_id: int, typed: str) -> Sequence[int]:
     people = select(Plan.id).join(Customer, theirs).join(User, User.id == Customer.user_id)
     ways.append(people.where(Customer.merchant_id == merchant_id, customers(merchant_id, typed)))
     found = union(*(way.limit(MANY + 1) for way in ways)).subquery()
-    return db.session.scalars(select(found.c.id).limit(MANY + 1)).all()
+    return select(found.c.id).limit(MANY + 1)
 
 
-def _matches(merchant_id: int, typed: str) -> ColumnElement[bool]:
-    """Whether a row of Plan matches, for lists that look at their rows one by one because very many match.
+def _matches(merchant_id: int, typed: str, people: Sequence[int] | None) -> ColumnElement[bool]:
+    """Whether a row of Plan matches. `people` are the customers that match; None if they are very many.
 
     A scalar subquery is run for each row. For another kind PostgreSQL would read all customers before the first row.
     """
@@ -185,8 +279,11 @@ def _matches(merchant_id: int, typed: str) -> ColumnElement[bool]:
         own.append(begins.correlate(Plan).scalar_subquery().is_(True))
     number = _number(words)
     exact = [Plan.total == total for total in _minor(merchant_id, typed)] + ([Plan.id == number] if number else [])
-    person = customer_ids(merchant_id, typed).with_only_columns(true()).where(Customer.user_id == Plan.customer_id)
-    return or_(and_(*own), *exact, person.limit(1).correlate(Plan).scalar_subquery().is_(True))
+    if people is None:
+        person = customer_ids(merchant_id, typed).with_only_columns(true()).where(Customer.user_id == Plan.customer_id)
+        theirs = person.limit(1).correlate(Plan).scalar_subquery().is_(True)
+        return or_(and_(*own), *exact, theirs)
+    return or_(*([_among(Plan.customer_id, _ids(people))] if people else []), *exact, and_(*own))
 
 
 def _number(words: Sequence[str]) -> int | None:
@@ -199,6 +296,15 @@ def _number(words: Sequence[str]) -> int | None:
 
 def _ids(ids: Sequence[int]) -> BindParameter[Sequence[int]]:
     return literal(ids, ARRAY(BigInteger))
+
+
+def _array(ids: str) -> ColumnElement[Sequence[int]]:
+    return sql_cast(literal(ids, Text), ARRAY(BigInteger))
+
+
+def _among(column: InstrumentedAttribute[int], ids: ColumnElement[Sequence[int]]) -> ColumnElement[bool]:
+    """The column is one of very many numbers: hashed once for a statement, and asked for each row that it looks at."""
+    return column.in_(select(func.unnest(ids))).is_(True)
 
 
 def _words(typed: str) -> list[str]:

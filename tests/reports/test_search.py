@@ -1,6 +1,7 @@
 """The search of a business: parts of words, numbers and amounts, within the business alone."""
 
 import pytest
+from sqlalchemy import text
 
 from portal.domain.permissions import Actor
 from portal.extensions import db
@@ -22,11 +23,17 @@ from portal.services.plans.plans import NewPlan, open_plan
 from tests.fixtures import people, query_log
 
 
-@pytest.fixture(params=["few", pytest.param("many", marks=pytest.mark.long)], autouse=True)
+@pytest.fixture(
+    params=["few", *(pytest.param(each, marks=pytest.mark.long) for each in ("many", "most"))], autouse=True
+)
 def how_many(request, monkeypatch):
-    """Each test runs with the matching plans named to the lists, and with lists that look at their rows one by one."""
-    if request.param == "many":
+    """Each test runs with the matching plans named to the lists, with candidates named to lists that look at each of
+    them, and with lists that look at all their rows."""
+    if request.param != "few":
         monkeypatch.setattr(search, "MANY", 0)
+    if request.param == "most":
+        monkeypatch.setattr(search, "MAX_PEOPLE", 0)
+        monkeypatch.setattr(search, "MAX_CANDIDATES", 0)
     return request.param
 
 
@@ -45,8 +52,8 @@ def shop(context):
     return ids
 
 
-def found(actor: Actor, text: str) -> list[int]:
-    return [plan.id for plan in plans.list_plans(actor, PlanFilters(search=text)).items]
+def found(actor: Actor, typed: str) -> list[int]:
+    return [plan.id for plan in plans.list_plans(actor, PlanFilters(search=typed)).items]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +92,7 @@ def test_installments_are_found_by_their_plan_and_their_own_amount(shop, how_man
         filters = InstallmentFilters(search=typed)
         rows = plans.list_installments(owner, filters).items
         counted = plans.tally_installments(owner, filters).run()
-        assert counted.more if rows and how_many == "many" and typed != "600.25" else counted.count == len(rows)
+        assert counted.more if rows and how_many != "few" and typed != "600.25" else counted.count == len(rows)
         return [row.plan_id for row in rows]
 
     for typed in ("harb", "50 123 4567", "oak desk", f"#{shop['plan']}", "1200.50"):
@@ -132,7 +139,7 @@ def test_money_is_found_by_its_plan_and_its_own_amount(shop, how_many, typed):
     assert [payment.plan_id for payment in paid] == expected
     sums = movements.sums(owner, MovementFilters(search=typed)).rows
     number = sum(each.count for each in sums)
-    assert number == (0 if how_many == "many" and typed != "600.25" else len(moved))
+    assert number == (0 if how_many != "few" and typed != "600.25" else len(moved))
 
 
 def test_matches_of_a_word_in_customers_and_purchases_come_once_and_in_order(shop, monkeypatch, how_many):
@@ -141,9 +148,9 @@ def test_matches_of_a_word_in_customers_and_purchases_come_once_and_in_order(sho
     assert found(owner, "harbi") == [again, shop["plan"]] and found(owner, "bread") == [again, shop["other"]]
     filters = PlanFilters(search="harbi")
     counted = plans.tally_plans(owner, filters).run()
-    assert (counted.count, counted.more) == ((LIMIT, True) if how_many == "many" else (2, False))
+    assert (counted.count, counted.more) == ((2, False) if how_many == "few" else (LIMIT, True))
     narrowed = plans.tally_plans(owner, PlanFilters(search="harbi", status="active")).run()
-    assert narrowed is None if how_many == "many" else narrowed.count == 2
+    assert narrowed.count == 2 if how_many == "few" else narrowed is None
 
 
 def test_a_page_looks_the_matching_plans_up_once_and_again_after_a_change(app, shop):
@@ -152,9 +159,31 @@ def test_a_page_looks_the_matching_plans_up_once_and_again_after_a_change(app, s
         tally = plans.tally_plans(owner, filters)
         plans.list_plans(owner, filters, tally=tally)
         plans.list_plans(owner, filters)
-    assert len([statement for statement in sent if "UNION" in statement]) == 1
+    assert len([statement for statement in sent if "array_agg(anon" in statement]) == 1
     new = people.a_plan(shop["amal"], total=50_00, count=1, description="Desk lamp")
     assert new in found(owner, "desk")
+
+
+def test_words_of_very_many_plans_are_looked_for_in_the_plans_of_the_rarer_words(context, monkeypatch):
+    amal = people.amal()
+    numbers = {number: people.a_plan(amal, count=1, description=f"Order {number}") for number in (1234, 5678, 5699)}
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE plan_grams"))
+    monkeypatch.setattr(search, "MAX_CANDIDATES", 2)
+    search._kept.clear()
+    owner = people.owner(amal)
+    assert search._telling_grams(amal, ["Order", "5678"]) == ["567", "678"]
+    assert search._telling_grams(amal, ["ORDER"]) == []
+    newest_first = [numbers[5699], numbers[5678], numbers[1234]]
+    for typed, expected in {
+        "order 5678": newest_first[1:2],
+        "56 order": newest_first[:2],
+        "order": newest_first,
+        "rde": newest_first,
+        "border 5678": [],
+    }.items():
+        assert found(owner, typed) == expected, typed
+    search._kept.clear()
 
 
 def test_grams_follow_a_new_email_and_a_corrected_description(shop):
