@@ -1,7 +1,9 @@
 """Invariants of money in SQL, with the number of rows that break each. `qist check` prints one line for each.
 
-One statement counts the rules about the same tables, so that a large installation is read only a few times. Payments
-and refunds may stay in flight without limit. The payment gateway compares its own record.
+One statement counts the rules about the same tables, so that a large installation is read only a few times. ORDER BY
+an id makes the next grouping or join by it read an index: the rows lie on the disk in almost this order, and a merge
+takes less time than a hash table of millions of rows. Payments and refunds may stay in flight without limit. The
+payment gateway compares its own record.
 """
 
 import time
@@ -75,7 +77,7 @@ PLANS: Final = Check(
                sum(credited) AS credited, sum(written_off) AS written_off,
                min(due_date) FILTER (WHERE remaining > 0) AS due,
                min(late_at) FILTER (WHERE remaining > held AND counted AND NOT disputed) AS late
-        FROM installments GROUP BY plan_id
+        FROM (SELECT * FROM installments ORDER BY plan_id) AS part GROUP BY plan_id
     ) AS parts ON parts.plan_id = plans.id
     LEFT JOIN (
         SELECT plan_id, sum(amount - refunded - reversed - lost + regained) AS cash,
@@ -109,18 +111,29 @@ INSTALLMENTS: Final = Check(
         "installment_paid",
         "installment_held",
         "installment_cancelled",
+        "allocation_plan",
     ),
     """
-    SELECT count(*) FILTER (WHERE installments.paid <> coalesce(parts.amount, 0)),
-           count(*) FILTER (WHERE installments.held <> coalesce(parts.held, 0)),
-           count(*) FILTER (WHERE installments.cancelled_at IS NOT NULL
-                                  AND (plans.cancelled_at IS NULL OR installments.remaining > 0))
-    FROM installments JOIN plans ON plans.id = installments.plan_id
+    SELECT count(*) FILTER (WHERE part.paid <> coalesce(sums.applied, 0)),
+           count(*) FILTER (WHERE part.held <> coalesce(sums.held, 0)),
+           count(*) FILTER (WHERE part.cancelled_at IS NOT NULL
+                                  AND (part.remaining > 0 OR NOT EXISTS (
+                                      SELECT FROM plans WHERE id = part.plan_id AND cancelled_at IS NOT NULL))),
+           coalesce(sum((
+               SELECT count(*) FROM allocations JOIN payments ON payments.id = allocations.payment_id
+               WHERE allocations.installment_id = part.id AND payments.plan_id <> part.plan_id
+           )) FILTER (WHERE (sums.first_plan, sums.last_plan) <> (part.plan_id, part.plan_id)), 0)
+    FROM (SELECT * FROM installments ORDER BY id) AS part
     LEFT JOIN (
-        SELECT installment_id, sum(amount - returned) FILTER (WHERE state = 'applied') AS amount,
-               sum(amount) FILTER (WHERE state = 'held') AS held
-        FROM allocations GROUP BY installment_id
-    ) AS parts ON parts.installment_id = installments.id
+        SELECT installment_id, sum(applied) AS applied, sum(held) AS held,
+               min(plan_id) AS first_plan, max(plan_id) AS last_plan
+        FROM (
+            SELECT installment_id, plan_id,
+                   CASE allocations.state WHEN 'applied' THEN allocations.amount - returned END AS applied,
+                   CASE allocations.state WHEN 'held' THEN allocations.amount END AS held
+            FROM allocations LEFT JOIN payments ON payments.id = payment_id ORDER BY installment_id
+        ) AS allocated GROUP BY installment_id
+    ) AS sums ON sums.installment_id = part.id
     """,
 )
 
@@ -145,11 +158,11 @@ PAYMENTS: Final = Check(
            count(*) FILTER (WHERE payments.state NOT IN ('reversed', 'voided')
                                   AND (coalesce(over.amount, 0), coalesce(back.excess, 0))
                                   <> (coalesce(back.excess_gone, 0) - parts.returned, parts.returned))
-    FROM payments
+    FROM (SELECT * FROM payments ORDER BY id) AS payments
     LEFT JOIN (
         SELECT payment_id, sum(amount) AS amount, sum(returned) AS returned, bool_and(state = 'held') AS held,
                bool_and(state = 'applied') AS applied, bool_and(state = 'released') AS released
-        FROM allocations GROUP BY payment_id
+        FROM (SELECT * FROM allocations ORDER BY payment_id) AS allocated GROUP BY payment_id
     ) AS parts ON parts.payment_id = payments.id
     LEFT JOIN (
         SELECT payment_id, sum(amount) FILTER (WHERE state = 'succeeded') AS refunded,
@@ -173,16 +186,6 @@ PAYMENTS: Final = Check(
         WHERE line.account = 'overpayments' GROUP BY 1
     ) AS over ON over.payment_id = payments.id
     """,  # noqa: S608 accounts of the chart
-)
-
-ALLOCATIONS: Final = Check(
-    ("allocation_plan",),
-    """
-    SELECT count(*) FROM allocations
-    JOIN payments ON payments.id = allocations.payment_id
-    JOIN installments ON installments.id = allocations.installment_id
-    WHERE payments.plan_id <> installments.plan_id
-    """,
 )
 
 REFUNDS: Final = Check(
@@ -280,7 +283,7 @@ TOTALS: Final = Check(
     ),
 )
 
-CHECKS: Final = (PLANS, INSTALLMENTS, PAYMENTS, ALLOCATIONS, REFUNDS, LEDGER, AGREEMENTS, TOTALS)
+CHECKS: Final = (PLANS, INSTALLMENTS, PAYMENTS, REFUNDS, LEDGER, AGREEMENTS, TOTALS)
 
 OF_TOUCHED: Final = ("installments", "payments", "refunds", "ledger_entries", "events", "disputes", "acceptances")
 _ROWS: Final = ",\n".join(

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from portal.domain import clock
 from portal.errors import Refused
@@ -112,6 +112,34 @@ class TestADisputeThatIsWon:
             assert callbacks.deliver_due() == 0
         assert gateway.active().win(payment.gateway_key) is None
         assert len(payments_of(plan_id)) == 2
+        assert_checks_hold()
+
+    @pytest.mark.parametrize(
+        ("statement", "broken"),
+        [
+            ("UPDATE payments SET wins_back_id = NULL", {"gateway_charges": 1}),
+            (
+                "UPDATE gateway_charges SET key = 'stray' WHERE wins_back IS NOT NULL",
+                {"gateway_charges": 1, "gateway_unknown_charges": 1},
+            ),
+            (
+                "UPDATE gateway_charges SET key = 'stray', told_at = NULL WHERE wins_back IS NOT NULL",
+                {"gateway_charges": 1},
+            ),
+            ("UPDATE gateway_charges SET wins_back = 'stray' WHERE wins_back IS NOT NULL", {"gateway_charges": 1}),
+        ],
+    )
+    def test_the_check_compares_it_with_the_reversal(self, plan_id, omar, statement, broken):
+        """A won charge that Qist has not acknowledged yet may be without a payment."""
+        payment = pay(plan_id, omar)
+        self.taken(payment)
+        self.won(payment)
+        db.session.rollback()
+        with db.engine.connect() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(text(statement))
+            assert {rule: count for rule, count in checks.counts(connection) if count} == broken
+            connection.rollback()
         assert_checks_hold()
 
     def test_its_word_may_come_before_that_of_the_reversal(self, plan_id, omar):
