@@ -26,9 +26,8 @@ pytestmark = pytest.mark.usefixtures("context")
 
 RULES = (*(rule for check in checks.CHECKS for rule in check.rules), *simulated.RULES)
 (
-    TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PREPAID, PAYABLE, PAID, HELD,
-    VOID, OWN, ALLOCATED, GIVEN,
-    BOOKED, OVERPAID, REFUND_BOOKED, BALANCED,
+    TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PREPAID, PAYABLE, BALANCED,
+    BOOKED, REFUND_BOOKED, PAID, HELD, VOID, OWN, ALLOCATED, GIVEN, OVERPAID,
     QUIET, DISPUTE, ACCEPTANCE, DUE, COLLECTED, BALANCES, CHARGED, TOLD, RETURNED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
 ) = RULES  # fmt: skip
 KEY = "(SELECT gateway_key FROM payments WHERE id = {})"
@@ -231,6 +230,26 @@ def test_violating_rows_are_counted():
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("UPDATE plans SET next_due_on = NULL WHERE id IN (:plan, :late_plan)"), ids)
     assert fired() == {NEXT: 2}
+
+
+def test_rows_are_counted_once_whatever_is_wrong_with_them():
+    """Each allocation to another plan's installment, and a payment whose two entries are wrong, too."""
+    ids = everything()
+    changes = {
+        OWN: ("UPDATE allocations SET installment_id = :free WHERE payment_id IN (:declined, :bounced)", 2),
+        BOOKED: (
+            f"UPDATE ledger_lines SET {MORE} FROM ledger_entries AS entry WHERE entry.id = entry_id "
+            "AND entry.payment_id = :bounced",
+            1,
+        ),
+        BALANCED: (lines("plan_opened", ":plan", "'sales', 'receivable'", "amount = 7"), 1),
+    }
+    for rule, (statement, number) in changes.items():
+        with db.engine.connect() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            assert connection.execute(text(statement), ids).rowcount >= 2
+            assert dict(checks.counts(connection))[rule] == number
+            connection.rollback()
 
 
 def test_statements_side_by_side_count_one_snapshot():
