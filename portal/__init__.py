@@ -35,6 +35,7 @@ valkey/             connections to Valkey, circuit breaker, storage of rate limi
 domain/             pure rules: money, schedule, allocation, clock, identifiers, permissions, events, texts
 config/             settings, from the environment and from files of secrets
 counters.py         counts what each process does, for the metrics
+deferred.py         modules of other packages that no process uses
 errors.py           one root, QistError, and its kinds
 extensions.py       Flask-SQLAlchemy: sessions and connections
 logs.py             structured logs
@@ -43,5 +44,9 @@ write_queue.py      writes of a unit of work that go out in one statement
 
 docs/architecture.md explains the design and its reasons.
 """
+
+from portal import deferred
+
+deferred.install()
 
 __version__ = "0.2.0"

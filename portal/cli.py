@@ -42,7 +42,7 @@ def settings(needed: tuple[str, ...] = REQUIRED_IN_PRODUCTION) -> Settings:
 def settings_with_servers(needed: tuple[str, ...] = REQUIRED_IN_PRODUCTION) -> Settings:
     """The settings, with the addresses of the local servers where none are set."""
     configured = settings(needed)
-    if configured.production:
+    if configured.production or (configured.secret_key and configured.database_url and configured.redis_url):
         return configured
     _use_local_servers(configured)
     return settings()

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from limits import parse_many
-
 SECRET_KEY_LENGTH = 32
 SECRET_KEY_VARIETY = 8
 EXAMPLE_WORDS = ("change", "example", "default", "secret", "password", "insecure", "development", "qist")
@@ -180,6 +178,8 @@ def sender(text: str) -> str:
 
 
 def rate_limit(text: str) -> str:
+    from limits import parse_many  # 2 MB that a worker and the scheduler do not need otherwise
+
     try:
         if any(limit.amount < 1 for limit in parse_many(text)):
             raise ValueError

@@ -4,9 +4,10 @@ import base64
 import functools
 import hashlib
 import hmac
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 ENCODING: Final = "utf-8"
 
@@ -41,6 +42,8 @@ def encrypt(secrets: tuple[str, ...], purpose: str, text: str) -> str:
 
 def decrypt(secrets: tuple[str, ...], purpose: str, ciphertext: str) -> str:
     """The text of a ciphertext that `encrypt` made under any of the secrets. Raises Undecryptable."""
+    from cryptography.fernet import InvalidToken
+
     try:
         return _cipher(secrets, purpose).decrypt(ciphertext.encode()).decode()
     except InvalidToken:
@@ -53,5 +56,7 @@ def encrypt_again(secrets: tuple[str, ...], purpose: str, ciphertext: str) -> st
 
 
 @functools.cache
-def _cipher(secrets: tuple[str, ...], purpose: str) -> MultiFernet:
+def _cipher(secrets: tuple[str, ...], purpose: str) -> "MultiFernet":
+    from cryptography.fernet import Fernet, MultiFernet  # 4 MB that only the delivery of webhooks needs in a worker
+
     return MultiFernet([Fernet(base64.urlsafe_b64encode(derive(secret, purpose))) for secret in secrets])

@@ -14,17 +14,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from portal import __version__, counters
 from portal.config import Settings
 from portal.metrics.figures import Part, Reader
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +61,9 @@ class Figures:
     def __init__(self, parts: dict[str, Part]) -> None:
         self.parts = parts
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> Iterable["Metric"]:
+        from prometheus_client.core import GaugeMetricFamily  # a process without METRICS_PORT loads no such client
+
         up = GaugeMetricFamily("qist_up", "Whether the part answers", labels=["part"])
         problems = GaugeMetricFamily("qist_problem", "What is wrong with a part", labels=["part", "kind"])
         families = {name: GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in KNOWN.items()}
@@ -104,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             path = self.path.partition("?")[0]
             if path == "/metrics":
-                self._send(200, CONTENT_TYPE_LATEST, self.server.metrics())
+                self._send(200, *self.server.metrics())
             elif path == "/readyz":
                 status, body = readiness(self.server.reader.read())
                 self._send(status, "application/json", json.dumps(body).encode() + b"\n")
@@ -151,13 +152,16 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has gone is no news."""
 
-    def metrics(self) -> bytes:
-        """The page of metrics: the sums of all processes, and the figures of PostgreSQL and Valkey."""
+    def metrics(self) -> tuple[str, bytes]:
+        """Content type and page of the metrics: sums of all processes, and the figures of PostgreSQL and Valkey."""
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
+
         counters.forget_ended(self.folder)
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self.folder))  # type: ignore[no-untyped-call]
         registry.register(Figures(self.reader.read()))
-        return generate_latest(registry)
+        return CONTENT_TYPE_LATEST, generate_latest(registry)
 
 
 def serve(settings: Settings) -> None:

@@ -58,6 +58,11 @@ def init_app(app: Flask, directory: Path) -> None:
     app.jinja_env.globals.update(_=app.jinja_env.globals["gettext"], language=language, text_direction=text_direction)
 
 
+def load_source() -> None:
+    """Read the formats of the language of the source, which Babel reads when it first needs them."""
+    _ = Locale.parse(SOURCE).date_formats
+
+
 def languages(directory: str) -> tuple[str, ...]:
     """The languages of the pages, by their codes ("en", "ar", "pt_BR"): English, and each catalogue of `directory`."""
     return SOURCE, *_translated(directory)

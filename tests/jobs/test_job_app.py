@@ -25,8 +25,9 @@ from portal.jobs.schedule import SCHEDULE
 with create_job_app().app_context():
     for entry in SCHEDULE:
         getattr(tasks, entry.job)()
-print(json.dumps([name for name in ("portal.web", "portal.api.resources", "spectree", "whitenoise", "jwt", "reportlab")
-                  if name in sys.modules]))
+UNNEEDED = ("portal.web", "portal.api.resources", "spectree", "whitenoise", "jwt", "reportlab", "cryptography.fernet",
+            "flask_login", "limits", "prometheus_client")
+print(json.dumps([name for name in UNNEEDED if name in sys.modules]))
 """
 
 
