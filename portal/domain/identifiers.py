@@ -14,8 +14,6 @@ import unicodedata
 from typing import Final
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-
 from portal.domain.typed_text import BLANKS, FILLERS
 
 MAX_ID: Final = 2**63 - 1
@@ -51,6 +49,8 @@ def email(typed: str) -> str | None:
     text = _typed_email(typed)
     if text is None or _has_lookalikes(text):
         return None
+    from email_validator import EmailNotValidError, validate_email  # a hundredth of a web server's start
+
     try:
         address = validate_email(text, check_deliverability=False)
     except EmailNotValidError:
