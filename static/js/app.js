@@ -153,7 +153,7 @@
     isPressed = event.target.closest("button") !== null;
   }, true);
   for (const end of ["pointerup", "pointercancel"]) {
-    document.addEventListener(end, () => setTimeout(() => { isPressed = false; }), true);
+    document.addEventListener(end, () => setTimeout(() => { isPressed = false; showFaults(); }), true);
   }
   document.addEventListener("htmx:beforeSwap", (event) => {
     const cause = event.detail.requestConfig.triggeringEvent?.type;
@@ -165,10 +165,10 @@
   });
 
   // The preview's faults stand at their fields as soon as these are left, and go once they are mended. An empty field
-  // keeps the error that it came with.
-  document.addEventListener("htmx:afterSettle", () => {
+  // keeps the error that it came with. A preview may settle while a button is pressed: its faults wait for the release.
+  const showFaults = () => {
     const preview = document.querySelector("[data-faults]");
-    if (!preview) return;
+    if (!preview || isPressed) return;
     const faults = JSON.parse(preview.dataset.faults);
     preview.removeAttribute("data-faults");
     for (const field of document.querySelectorAll(".field[id$='-field']")) {
@@ -196,7 +196,8 @@
         error.querySelector("span").textContent = faults[id];
       }
     }
-  });
+  };
+  document.addEventListener("htmx:afterSettle", showFaults);
 
   // The error summary takes the focus, on a new page and after a swap.
   const focusSummary = (root) => root.querySelector?.("[data-error-summary]")?.focus();

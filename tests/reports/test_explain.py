@@ -29,8 +29,8 @@ from portal.reports.merchants import attention, chasing, customers, dashboard, o
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments, refunds, statements
 from portal.reports.payments.filters import PaymentFilters, RefundFilters
-from portal.reports.plans import home, plans
-from portal.reports.plans.filters import InstallmentFilters, PlanFilters
+from portal.reports.plans import home, plans, rows
+from portal.reports.plans.filters import ALL_PLANS, InstallmentFilters, PlanFilters
 from portal.reports.ranges import Between
 from portal.services.accounts import sessions
 from portal.services.books import totals
@@ -115,7 +115,7 @@ def look_as(user: Actor) -> dict:
     """The reads of this actor's pages, by name."""
     page = plans.list_plans(user).next_cursor
     later = plans.list_installments(user).next_cursor
-    today = clock.today("UTC")
+    today, week = clock.today("UTC"), clock.today("UTC") + timedelta(days=7)
     later_on = Between(since=clock.now())
     mine = plans.list_plans(user, limit=1).items[0]
     looks = {
@@ -128,9 +128,9 @@ def look_as(user: Actor) -> dict:
         "plans of a customer": lambda: plans.list_plans(user, PlanFilters(search="person4321")),
         "plans of an email": lambda: plans.list_plans(user, PlanFilters(customer_email="person4321@example.com")),
         "plans, due before": lambda: plans.list_plans(user, PlanFilters(due_before=today)),
-        "plans, due after": lambda: plans.list_plans(
-            user, PlanFilters(due_after=today, due_before=today + timedelta(days=7))
-        ),
+        "plans, due after": lambda: plans.list_plans(user, PlanFilters(due_after=today, due_before=week)),
+        "plans of the API": lambda: rows.list_plan_rows(user, ALL_PLANS, newest_first=True, limit=20, cursor=None),
+        "plans of the API, on": lambda: rows.list_plan_rows(user, ALL_PLANS, newest_first=True, limit=9, cursor=page),
         "installments of a plan": lambda: plans.list_installments(
             user, InstallmentFilters(plan_id=mine.id, status="paid"), limit=1
         ),
@@ -260,9 +260,9 @@ def test_later_pages_of_a_list_are_read_from_their_cursor(large):
             with explained() as query_plans:
                 listed(user, limit=10, cursor=cursor)
             (first, *_) = query_plans
-            rows = [node for node in nodes(first) if node.get("Relation Name") in LARGE]
+            read = [node for node in nodes(first) if node.get("Relation Name") in LARGE]
             assert not [node for node in nodes(first) if node["Node Type"] == "Sort"], (listed.__name__, first)
-            assert any("Index" in node["Node Type"] for node in rows)
+            assert any("Index" in node["Node Type"] for node in read)
 
 
 def test_closed_plans_are_read_in_their_order_and_no_open_ones_on_the_way(large):
