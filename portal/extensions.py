@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
@@ -24,6 +24,8 @@ PREPARE_AFTER: Final = 2
 """Runs of a statement on a connection before it is prepared."""
 MAX_PREPARED: Final = 400
 """Prepared statements of a connection."""
+LONG_VALUE: Final = 10_000
+"""Characters of a value with which a statement is not prepared."""
 
 _CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|LOCK|SET)\b", re.IGNORECASE)
 """The words of SQL that change something."""
@@ -273,6 +275,15 @@ def is_plain(statement: Any) -> bool:
     return "compile_state_plugin" not in getattr(statement, "_propagate_attrs", _UNKNOWN)
 
 
+def has_long_value(parameters: Any) -> bool:
+    """Whether a statement has a very long value, such as an array of ids: it is planned for this value each time.
+
+    The plan of a prepared statement, which is for any value, would take the array for ten ids.
+    """
+    values = parameters.values() if isinstance(parameters, Mapping) else parameters
+    return any(isinstance(value, str) and len(value) >= LONG_VALUE for value in values)
+
+
 def set_up_connection(connection: Any, _record: Any) -> None:
     """Set the session's time zone, and keep PostgreSQL from compiling statements to machine code.
 
@@ -309,7 +320,10 @@ def watch_connections(engine: Engine) -> None:
     def begin(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         limits = _beginnings.pop(cursor.connection, None)
         if limits is None:
-            return False
+            if not has_long_value(parameters) or isinstance(cursor, ServerCursor):
+                return False
+            cursor.execute(statement, parameters, prepare=False)
+            return True
         if isinstance(cursor, ServerCursor):
             cursor.connection.execute(limits)
             return False

@@ -69,13 +69,13 @@ _OF_PLAN: Final = Plan.description, Plan.external_id
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The plans that match: their `ids`, or None for more than MANY.
+    """The plans that match: their `ids` as the text of an array, or None for more than MANY.
 
-    `candidates` is an array of ids, as text, that all of them are among; None for more than MAX_CANDIDATES. `people`
-    are the customers that match; None for more than MAX_PEOPLE.
+    `candidates` is such an array, which all of them are among; None for more than MAX_CANDIDATES. `people` are the
+    customers that match; None for more than MAX_PEOPLE.
     """
 
-    ids: Sequence[int] | None
+    ids: str | None
     candidates: str | None = None
     people: Sequence[int] | None = None
 
@@ -114,7 +114,7 @@ def plans(merchant_id: int, typed: str) -> ColumnElement[bool]:
     """The plans whose customer, description or own number match, and those with this number or this total."""
     found = _find_plans(merchant_id, typed)
     if found.ids is not None:
-        return Plan.id == any_(_ids(found.ids))
+        return Plan.id == any_(_array(found.ids))
     matches = _matches(merchant_id, typed, found.people)
     return matches if found.candidates is None else and_(Plan.id == any_(_array(found.candidates)), matches)
 
@@ -156,7 +156,7 @@ def _of_plans(
     """The rows of plans that match, and those of the typed amount, of either sign, in the home currency."""
     found = _find_plans(merchant_id, typed)
     if found.ids is not None:
-        of_plans = table.plan_id == any_(_ids(found.ids))
+        of_plans = table.plan_id == any_(_array(found.ids))
     else:
         plan = select(_matches(merchant_id, typed, found.people)).where(Plan.id == table.plan_id)
         of_plans = plan.correlate(table).scalar_subquery().is_(True)
@@ -190,16 +190,25 @@ def _read_plans(merchant_id: int, typed: str) -> _Found:
     """Name the candidates by their grams, and look at each. If they are too many, read MANY matching plans and one."""
     words = _words(typed)
     if not words:
-        return _Found([])
+        return _Found("{}")
     found = db.session.scalars(customer_ids(merchant_id, typed).limit(MAX_PEOPLE + 1)).all()
     people = found if len(found) <= MAX_PEOPLE else None
     candidates = None if people is None else _candidates(merchant_id, typed, people)
     if candidates is None:
-        ids = db.session.scalars(_first_matches(merchant_id, typed)).all()
+        matching = _first_matches(merchant_id, typed)
     else:
         named = select(Plan.id).where(Plan.merchant_id == merchant_id, Plan.id == any_(_array(candidates)))
-        ids = db.session.scalars(named.where(_matches(merchant_id, typed, people)).limit(MANY + 1)).all()
-    return _Found(ids if len(ids) <= MANY else None, candidates, people)
+        matching = named.where(_matches(merchant_id, typed, people)).limit(MANY + 1)
+    return _Found(_named(matching, MANY), candidates, people)
+
+
+def _named(query: Select[int], limit: int) -> str | None:
+    """The ids that the query finds, as an array; None if they are more than the limit. Python reads none of them."""
+    found = query.subquery()
+    (column,) = found.c
+    ids = sql_cast(func.coalesce(func.array_agg(column), literal([], ARRAY(BigInteger))), Text)
+    count, named = db.session.execute(select(func.count(), ids).select_from(found)).one()
+    return str(named) if count <= limit else None
 
 
 def _candidates(merchant_id: int, typed: str, people: Sequence[int]) -> str | None:
@@ -218,9 +227,7 @@ def _candidates(merchant_id: int, typed: str, people: Sequence[int]) -> str | No
     if people:
         ways.append(plan.where(Plan.customer_id == any_(_ids(people))))
     found = union(*(way.limit(MAX_CANDIDATES + 1) for way in ways)).subquery()
-    ids = sql_cast(func.coalesce(func.array_agg(found.c.id), literal([], ARRAY(BigInteger))), Text)
-    count, candidates = db.session.execute(select(func.count(), ids).select_from(found)).one()
-    return str(candidates) if count <= MAX_CANDIDATES else None
+    return _named(select(found.c.id), MAX_CANDIDATES)
 
 
 def _telling_grams(merchant_id: int, words: Sequence[str]) -> list[str]:

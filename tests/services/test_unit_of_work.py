@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DataError, IntegrityError, NotSupportedError
 
 from portal.errors import Busy, Unsure
-from portal.extensions import PREPARE_AFTER, db
+from portal.extensions import LONG_VALUE, PREPARE_AFTER, db
 from portal.models import Plan
 from portal.services.idempotency import RequestKey
 from portal.services.results import Result
@@ -352,3 +352,13 @@ def test_a_prepared_statement_whose_table_has_changed_fails_once(plan_ids):
             connection.execute(everything)
         connection.rollback()
         assert connection.execute(everything).all()[0].colour is None
+
+
+def test_a_statement_with_a_very_long_value_is_planned_for_it_each_time(plan_ids):
+    """The plan that PostgreSQL keeps for any value would take an array of thousands of ids for ten."""
+    with db.engine.connect() as connection:
+        for length, prepared in ((LONG_VALUE, 0), (LONG_VALUE - 1, 1)):
+            for _ in range(PREPARE_AFTER + 1):
+                connection.execute(select(Plan.description).where(Plan.description != "x" * length)).all()
+                connection.exec_driver_sql("SELECT plans.description FROM plans WHERE id > %s", (1,)).all()
+            assert connection.scalar(PREPARED) == prepared + 1
