@@ -20,8 +20,6 @@ MAX_ROWS: Final = 1_000
 MAX_CHANGED: Final = 200
 """Changed rows that go with the queue. More are written by the ORM, table by table, before it."""
 
-_computed: Final[dict[Mapper[Any], tuple[str, ...]]] = {}
-
 
 @dataclass(slots=True)
 class Queue:
@@ -154,13 +152,11 @@ def _copied_columns(metadata: MetaData) -> frozenset[Any]:
     return frozenset(key.column for key in keys if key.onupdate == "CASCADE")
 
 
+@functools.cache
 def computed_columns(mapper: Mapper[Any]) -> tuple[str, ...]:
     """The attributes that PostgreSQL computes from others: a change makes their loaded values stale."""
-    names: tuple[str, ...] | None = _computed.get(mapper)
-    if names is None:
-        computed = (prop.key for prop in mapper.column_attrs if getattr(prop.columns[0], "computed", None) is not None)
-        names = _computed[mapper] = tuple(computed)
-    return names
+    columns = mapper.column_attrs
+    return tuple(prop.key for prop in columns if getattr(prop.columns[0], "computed", None) is not None)
 
 
 def _has_changed(state: InstanceState[Any], key: str) -> bool:
